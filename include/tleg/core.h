@@ -196,8 +196,9 @@ typedef struct tleg_context_options {
      * Called on any thread that computes with a handle of this context, or with one that was made from it, never by two threads
      * of the process at once: each call takes one lock, whichever BLAS it goes to. Its threads are the host's to set. Same bits
      * for any `workers` are not promised with it, nor a fork while it runs; nor right numbers where the host calls a BLAS that
-     * allows one caller alone (OpenBLAS's serial build) at the same time. Default: the BLAS that this build links
-     * (-DTLEG_BLAS=link), or none. */
+     * allows one caller alone (OpenBLAS's serial build) at the same time. OpenBLAS's OpenMP build may wait for ever where two
+     * threads whose OpenMP numbers of threads differ multiply at the same time: a host that does so gives its threads OpenMP's
+     * default, which the library's own threads have. Default: the BLAS that this build links (-DTLEG_BLAS=link), or none. */
     tleg_sgemm_fn sgemm;
     tleg_sgemm64_fn sgemm64;
 } tleg_context_options;

@@ -74,6 +74,7 @@ static tleg_status ask(tleg_context *context, const tleg_expander *expander, con
         status = tleg_cost_make(context, expander, own->batch, timed && !own->cost, &question->cost);
     if (status == TLEG_OK && timed && own->cost)
         status = take_cost(context, own, &question->cost);
+    question->learned = expander->config.c.depth_count > 0 && !own->any_depth;
     return status;
 }
 
@@ -134,7 +135,6 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, 
     if (question.budget.bytes == 0 && question.budget.milliseconds == 0)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "budget: give bytes, milliseconds above 0, or both");
     const tleg_config *config = &expander->config.c;
-    question.learned = config->depth_count > 0 && !question.budget.any_depth;
     const int32_t most = question.learned ? config->depths[config->depth_count - 1] : TLEG_MAX_DEPTH;
     int32_t least = 0;
     for (int32_t d = most; d >= expander->least_depth; d--) {
@@ -187,7 +187,7 @@ static tleg_status get_best(tleg_context *context, const tleg_expander *expander
                                   question.budget.scores ? question.budget.scores : expander->config.c.scores, &scores);
     if (status != TLEG_OK)
         return status;
-    question.learned = expander->config.c.depth_count > 0 && !question.budget.any_depth && !question.budget.scores;
+    question.learned = question.learned && !question.budget.scores; /* a host's own are of the depths that it means */
     int32_t least = 0;
     while (least < scores.count && !is_candidate(&question, scores.depths[least]))
         least++;

@@ -26,6 +26,14 @@ struct tleg_rule {
 /* The next rule of *text, which moves past it. FORMAT names the line. */
 tleg_status tleg_rule_next(tleg_context *context, const char **text, int64_t *line, struct tleg_rule *rule);
 bool tleg_rule_is_whole(const struct tleg_rule *rule); /* it has one tensor, all of it */
+struct tleg_rule_cursor {                              /* how far several texts are read */
+    size_t index;
+    const char *text;
+    int64_t line;
+};
+/* The next rule of the texts, TLEG_RULE_TEXTS of them or up to a NULL; its line is 0 where there is none left. */
+tleg_status tleg_rules_next(tleg_context *context, const char *const rules[], struct tleg_rule_cursor *at,
+                            struct tleg_rule *rule);
 
 /* What the one {} and the one * of a pattern stand for. */
 struct tleg_capture {
@@ -35,6 +43,8 @@ bool tleg_pattern_match(struct tleg_rule_text pattern, const char *name, struct 
 bool tleg_pattern_covers(struct tleg_rule_text pattern, const char *name); /* or the name goes on with a dot */
 /* The prefix without its last word, for a pattern that begins with "../", which it loses; else the prefix. */
 struct tleg_rule_text tleg_pattern_prefix(struct tleg_rule_text prefix, struct tleg_rule_text *pattern);
+/* `name` without the prefix, or NULL when it has another. */
+const char *tleg_prefix_strip(const char *name, struct tleg_rule_text prefix);
 /* The pattern with what it stands for, after `prefix`; false when it is too long. */
 bool tleg_pattern_fill(struct tleg_rule_text pattern, struct tleg_rule_text prefix, const struct tleg_capture *capture,
                        char out[TLEG_NAMES_TEXT]);
@@ -45,6 +55,10 @@ bool tleg_names_ends(const char *name, const char *end);
 const struct tleg_entry *tleg_names_fellow(const tleg_file *file, const char *name, const char *end, const char *other);
 /* Whether names end as the library's do, for patches and for attention: whoever reads them knows better what is missing. */
 bool tleg_names_are_ours(const tleg_file *file);
+
+bool tleg_names_is_square(int64_t number, int64_t *side);
+/* The channels and the side of a square patch of so many numbers, 3 P P or P P; false when there is none. */
+bool tleg_names_patch(int64_t numbers, int32_t *channels, int64_t *side);
 
 /* ---- unwrap.c ---- */
 /* The file with names without the words of wrappers (torch.compile's, DataParallel's); NULL where none stands in the middle of
@@ -75,10 +89,6 @@ bool tleg_names_is_config(const char *key);
  * or contradicts the weights. */
 tleg_status tleg_names_config(tleg_context *context, const tleg_file *file, const struct tleg_names_facts *facts, char **rules,
                               size_t *bytes);
-
-bool tleg_names_is_square(int64_t number, int64_t *side);
-/* The channels and the side of a square patch of so many numbers, 3 P P or P P; false when there is none. */
-bool tleg_names_patch(int64_t numbers, int32_t *channels, int64_t *side);
 
 /* ---- fold.c ---- */
 struct tleg_fold {                       /* a patch embedding with the factors of the norm before it */

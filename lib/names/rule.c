@@ -209,6 +209,20 @@ tleg_status tleg_rule_next(tleg_context *context, const char **text, int64_t *li
     return TLEG_OK;
 }
 
+tleg_status tleg_rules_next(tleg_context *context, const char *const rules[], struct tleg_rule_cursor *at,
+                            struct tleg_rule *rule) {
+    tleg_status status = TLEG_OK;
+    rule->line = 0;
+    while (status == TLEG_OK && rule->line == 0 && at->index < TLEG_RULE_TEXTS && rules[at->index]) {
+        if (!at->text)
+            *at = (struct tleg_rule_cursor){at->index, rules[at->index], 0};
+        status = tleg_rule_next(context, &at->text, &at->line, rule);
+        if (rule->line == 0)
+            *at = (struct tleg_rule_cursor){.index = at->index + 1};
+    }
+    return status;
+}
+
 /* ---- patterns ---- */
 
 /* The layer's number at the beginning of `name`: its digits; 0 when there is none. */
@@ -217,6 +231,10 @@ static size_t layer_length(const char *name) {
     while (name[length] >= '0' && name[length] <= '9')
         length++;
     return length > 1 && *name == '0' ? 0 : length;
+}
+
+const char *tleg_prefix_strip(const char *name, struct tleg_rule_text prefix) {
+    return prefix.length == 0 || strncmp(name, prefix.text, prefix.length) == 0 ? name + prefix.length : NULL;
 }
 
 /* What follows in `name` after the pattern, or NULL when it does not begin so. */

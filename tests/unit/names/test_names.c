@@ -199,6 +199,8 @@ static void rules_that_do_not_fit_the_file_name_the_tensor(void **state) {
     vit_find(&made, "other")->type = "I64";
     must_refuse(&made, "other + other -> x", TLEG_ERROR_FORMAT,
                 (const char *const[2]){"tensor \"other\"", "floating-point numbers"});
+    vit_add(&made, "none", "4611686018427387904,4,0"); /* whose rows are more than 64 bits hold */
+    must_refuse(&made, "none[0:1] -> x", TLEG_ERROR_FORMAT, (const char *const[2]){"tensor \"none\"", "2^40"});
 }
 
 /* ---- families ---- */

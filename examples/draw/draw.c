@@ -33,17 +33,17 @@ static int64_t find_label(const tleg_expander *expander, const tleg_config *conf
     return number;
 }
 
-/* The deepest of the depths that were learned with which STEPS steps fit; fewer steps where even the least depth is too slow.
- */
+/* The deepest of the depths that were learned with which STEPS steps fit; fewer steps where even the least is too slow. */
 static int32_t choose(tleg_context *context, const tleg_expander *expander, const tleg_config *config, double ms,
                       int32_t *steps) {
     tleg_cost cost = {.struct_size = sizeof cost};
-    const int32_t least = config->depth_count > 0 ? config->depths[0] : 4;
-    const int32_t most = config->depth_count > 0 ? config->depths[config->depth_count - 1] : 12;
-    check(tleg_expander_get_cost(context, expander, least, 2 * PICTURES, 1, &cost), tleg_context_get_error(context));
-    int32_t depth = most;
-    while (depth > least && STEPS * (cost.ms_fixed + depth * cost.ms_per_layer) > ms)
-        depth--;
+    static const int32_t usual[] = {4, 6, 8, 12}; /* of a file that does not say what was learned */
+    const int32_t *depths = config->depth_count > 0 ? config->depths : usual;
+    int32_t at = config->depth_count > 0 ? config->depth_count - 1 : 3;
+    check(tleg_expander_get_cost(context, expander, depths[0], 2 * PICTURES, 1, &cost), tleg_context_get_error(context));
+    while (at > 0 && STEPS * (cost.ms_fixed + depths[at] * cost.ms_per_layer) > ms)
+        at--;
+    const int32_t depth = depths[at];
     *steps = STEPS;
     while (*steps > FEWEST_STEPS && *steps * (cost.ms_fixed + depth * cost.ms_per_layer) > ms)
         --*steps;

@@ -86,11 +86,11 @@ typedef int32_t(TLEG_CALL *tleg_sample_fn)(void *host, int32_t step, int32_t ste
 
 /* What to draw. Zero it, set struct_size, count and steps. */
 typedef struct tleg_sample_options {
-    uint32_t struct_size;    /* sizeof(tleg_sample_options) */
-    int32_t steps;           /* needed, 1 to 1000: of DDIM with eta 0, over times evenly spread from 0 to 999 */
-    int64_t count;           /* needed: images */
-    double guidance;         /* noise = null + guidance (label - null); 1: labels alone, at half the time (1) */
-    uint64_t seed;           /* image i begins with normal numbers from (seed, i): the same on every machine */
+    uint32_t struct_size; /* sizeof(tleg_sample_options) */
+    int32_t steps;        /* needed, 1 to 1000: of DDIM with eta 0, over times evenly spread from 0 to 999 */
+    int64_t count;        /* needed: images */
+    double guidance;      /* noise = null + guidance (label - null); 1: labels alone, at half the time, as without labels (1) */
+    uint64_t seed;        /* image i begins with normal numbers from (seed, i): the same on every machine */
     const int64_t *labels;   /* (count), or NULL: the null label */
     const float *noise;      /* (count, image_floats) to begin with, or NULL: from the seed */
     const int32_t *depths;   /* (steps): the depth of each step, from noise to image, for an elastic generator; NULL: its own */
@@ -116,7 +116,7 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_add_noise(tleg_context *context, i
                                                         float *noised);
 
 /* What drawing begins with: the normal numbers of images first..first+batch-1 of a seed, `floats` each; the same on every
- * machine. `context` may be NULL. Errors: ARGUMENT. */
+ * machine. `context` may be NULL. Errors: ARGUMENT (the last image's number is above 2^63 - 1, and misuse). */
 TLEG_API tleg_status TLEG_CALL tleg_generator_make_noise(tleg_context *context, uint64_t seed, int64_t first, int64_t batch,
                                                          size_t floats, float *noise);
 

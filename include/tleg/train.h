@@ -117,13 +117,13 @@ typedef struct tleg_trainer_options {
     double drop_path;    /* stochastic depth: the last block's rate, linear from 0 over the blocks (0) */
     double ema;          /* decay of the moving average of the parameters, such as 0.999; 0: none. It is of f32: at 0.99996 what
                             moves by less than 0.15 % of itself stands still in it */
-    uint64_t seed;       /* of depths and dropped paths */
+    uint64_t seed;       /* of depths and dropped paths; of a generator also of noise, times and dropped labels */
 
-    /* Both callbacks run on the thread that called the trainer; what they are handed is theirs until they return. They may not
-     * use the trainer: its calls give TLEG_ERROR_STATE then. A status other than TLEG_OK stops the call with it: gradients are
-     * then undefined until tleg_trainer_forget. teacher is asked once a call of tleg_trainer_backward, for the images of this
-     * very call, after augmentation; not when a batch brings its own logits, or when alpha is 0. all_reduce is called once in
-     * tleg_trainer_update, which then divides by `ranks`. */
+    /* The callbacks, noise_teacher below too, run on the thread that called the trainer; what they are handed is theirs until
+     * they return. They may not use the trainer: its calls give TLEG_ERROR_STATE then. A status other than TLEG_OK stops the
+     * call with it: gradients are then undefined until tleg_trainer_forget. teacher is asked once a call of
+     * tleg_trainer_backward, for the images of this very call, after augmentation; not when a batch brings its own logits, or
+     * when alpha is 0. all_reduce is called once in tleg_trainer_update, which then divides by `ranks`. */
     tleg_teacher_fn teacher;
     void *teacher_host;
     tleg_all_reduce_fn all_reduce;
@@ -148,7 +148,8 @@ typedef struct tleg_trainer_options {
      * the embedding at its power of depth + 1. Heads, and the last norm where it comes after pooling, learn at the full rate; a
      * norm before it goes with the last block. As timm's param_groups_layer_decay. */
     double layer_decay;
-    int32_t rank;                   /* of this process, 0 to ranks - 1 (0): each drops paths of its own, at the same depths */
+    int32_t rank; /* of this process, 0 to ranks - 1 (0): each drops paths of its own, and noises its images with noise of its
+                     own, at the same depths */
     tleg_teacher_mean teacher_mean; /* TLEG_TEACHER_MEAN_* (OVER_LOGITS) */
     /* 1: the average's decay is at most (1 + t) / (10 + t) in step t, counted from 1, so that it spans a ninth of the steps
      * done until `ema` is reached, and the first weights fade in a run of any length. 0: `ema` from the first step on, of which
@@ -164,7 +165,8 @@ typedef struct tleg_trainer_options {
     const void *reserved; /* NULL */
     /* Of a generator, which learns to tell the noise in an image: its loss is the mean of (noise - told)^2 over all numbers of
      * all images, and alpha's part the same against the noise_teacher's. in_place is against the deepest pass'. tau, teacher,
-     * smoothing and class_weights are not its, and pos_embed stays as it is. */
+     * smoothing and class_weights are not its, and pos_embed stays as it is, though it has a gradient. Mixed precision leaves
+     * the gradient of the modulation's weights in f32. */
     double label_drop;                   /* share of images whose label becomes the null label, for guidance later (0) */
     tleg_noise_teacher_fn noise_teacher; /* asked once a call of tleg_trainer_backward, unless alpha is 0 */
     void *noise_teacher_host;

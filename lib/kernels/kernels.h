@@ -31,7 +31,7 @@ static inline struct tleg_basis tleg_basis_line(const float *base, const float *
     return (struct tleg_basis){.count = ilayer ? 2 : 1, .tensor = {base, ilayer}, .c = {1, c}};
 }
 
-/* ---- packed weights: seam 1 (packed.c) ----
+/* ---- packed weights (packed.c) ----
  * A weight W (n, k) of y = x W^T in the order in which the micro-kernel reads it: panels [ceil(n/nr)][k][nr] (a BLAS: W as it
  * is). A level that multiplies a narrow type takes a weight that is rounded to it some elements
  * of k at a time (2 of bf16), which fill four bytes: panels [ceil(n/nr)][ceil(k/2)][nr][2]. Always a pure permutation of W with
@@ -128,7 +128,7 @@ bool tleg_multiplies_narrow(const struct tleg_kernels *kernels, int32_t rounded)
 /* Elements from one row of n such elements to the next: n, filled up as the products want it. */
 int64_t tleg_narrow_stride(const struct tleg_kernels *kernels, int32_t rounded, int64_t n);
 
-/* ---- gemm: seam 3 (gemm.c) ---- */
+/* ---- gemm (gemm.c) ---- */
 /* out[r][j] = epilogue(sum over i of row_r[i] * W[j][i]), r < m, j < n. Each output is one chain of sums over i = 0..k-1, so
  * its bits do not depend on m, on r or on the number of lanes. Where bf16 is multiplied, rows are rounded to it and sums are
  * f32. */

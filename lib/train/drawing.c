@@ -83,27 +83,29 @@ static double judge(const tleg_trainer *t, int64_t size, const float *targets, i
     return sum / (double)size;
 }
 
-tleg_status tleg_trainer_judge_noise(tleg_trainer *t, const struct tleg_drawing *drawing, int64_t size, double part,
-                                     const struct tleg_pass *pass, tleg_train_loss *loss) {
+/* What the deepest pass tells of these images: kept with in_place alone. */
+static float *deepest_of(const tleg_trainer *t, const struct tleg_drawing *drawing) {
+    return tleg_trainer_at(t, t->layout.deepest) + drawing->first * tleg_config_outputs(&t->layout.net);
+}
+
+tleg_status tleg_trainer_judge_noise(tleg_trainer *t, const struct tleg_drawing *drawing, const struct tleg_slice *slice,
+                                     tleg_train_loss *loss) {
     const int64_t image = tleg_config_image(&t->layout.net), outputs = tleg_config_outputs(&t->layout.net);
-    const double alpha = t->options.alpha, share = pass->share * part;
-    const double in_place = pass->part == TLEG_PASS_FOLLOWS ? t->options.in_place : 0, usual = 1 - in_place;
+    const int64_t size = slice->batch.size, at = slice->first * image;
+    const enum tleg_pass_part part = slice->pass->part;
+    const double alpha = t->options.alpha, share = slice->pass->share * slice->part; /* of the step's gradient */
+    const double in_place = tleg_trainer_in_place(t, slice), usual = 1 - in_place;
     const size_t floats = (size_t)(size * outputs) * sizeof(float);
-    float *deepest = tleg_trainer_at(t, t->layout.deepest) + drawing->first * outputs;
     double taught = 0, followed = 0;
     memset(tleg_trainer_at(t, t->layout.dlogits), 0, floats);
-    const double noise =
-        judge(t, size, tleg_trainer_at(t, t->layout.noise) + drawing->first * image, image, share * usual * (1 - alpha));
+    const double noise = judge(t, size, tleg_trainer_at(t, t->layout.noise) + at, image, share * usual * (1 - alpha));
     if (alpha > 0)
-        taught = judge(t, size, tleg_trainer_at(t, t->layout.teacher) + drawing->first * image, image, share * usual * alpha);
-    if (pass->part == TLEG_PASS_TEACHES)
-        memcpy(deepest, tleg_trainer_at(t, t->layout.logits), floats);
-    if (pass->part == TLEG_PASS_FOLLOWS)
-        followed = judge(t, size, deepest, outputs, share * in_place);
-    loss->labels += part * noise;
-    loss->teacher += part * taught;
-    loss->in_place += part * followed;
-    loss->total += part * (usual * ((1 - alpha) * noise + alpha * taught) + in_place * followed);
+        taught = judge(t, size, tleg_trainer_at(t, t->layout.teacher) + at, image, share * usual * alpha);
+    if (part == TLEG_PASS_TEACHES)
+        memcpy(deepest_of(t, drawing), tleg_trainer_at(t, t->layout.logits), floats);
+    if (part == TLEG_PASS_FOLLOWS)
+        followed = judge(t, size, deepest_of(t, drawing), outputs, share * in_place);
+    tleg_trainer_add_loss(t, slice, &(struct tleg_judged){noise, taught, followed}, loss);
     tleg_status status = tleg_trainer_check_loss(t, noise, "noise", "");
     if (status == TLEG_OK)
         status = tleg_trainer_check_loss(t, taught, "teacher's noise", "");

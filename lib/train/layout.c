@@ -125,14 +125,6 @@ static void place_params(const tleg_trainer_options *options, struct tleg_traine
     l->average = tleg_place(end, options->ema > 0 ? floats : 0, sizeof(float));
 }
 
-/* Floats (rows, columns). */
-static size_t place_rows(size_t *end, size_t rows, size_t columns) {
-    size_t count = 0;
-    if (!tleg_size_mul(rows, columns, &count))
-        *end = SIZE_MAX;
-    return tleg_place(end, count, sizeof(float));
-}
-
 /* Activations: each block's, or each block's input and one block's. */
 static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
     size_t images = (size_t)l->shape.batch, dim = (size_t)l->net.dim, outputs = (size_t)tleg_config_outputs(&l->net);
@@ -143,22 +135,22 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
     size_t tokens = (size_t)l->shape.tokens, x = images * tokens; /* a checked block shape: no overflow */
     if (!tleg_size_mul(x, dim, &x) || !tleg_size_mul(kept, options->checkpoint ? 1 : depth, &kept))
         *end = SIZE_MAX;
-    l->inputs = place_rows(end, options->checkpoint ? depth : 0, x);
+    l->inputs = tleg_place_rows(end, options->checkpoint ? depth : 0, x);
     l->kept = tleg_place(end, kept, sizeof(float));
     l->last = tleg_place(end, x, sizeof(float));
     l->d = tleg_place(end, x, sizeof(float));
     l->activations = tleg_place(end, activations > room ? activations : room, sizeof(float));
     const size_t pooled = tleg_config_draws(&l->net) ? 0 : images * heads;
-    l->pooled = place_rows(end, pooled, features);
-    l->gathered = place_rows(end, pooled, (size_t)tleg_config_pooled(&l->net));
-    l->dpooled = place_rows(end, pooled, features);
-    l->logits = place_rows(end, images * heads, outputs);
-    l->dlogits = place_rows(end, images * heads, outputs);
-    l->teacher = place_rows(end, options->teacher || options->noise_teacher ? (size_t)options->batch : 0, outputs);
-    l->deepest = place_rows(end, options->in_place > 0 ? (size_t)options->batch * heads : 0, outputs);
-    l->scales = place_rows(end, options->drop_path > 0 ? 2 * depth : 0, (size_t)options->batch);
-    l->pos = place_rows(end, l->resampled ? tokens : 0, dim);
-    l->dpos = place_rows(end, tokens, dim);
+    l->pooled = tleg_place_rows(end, pooled, features);
+    l->gathered = tleg_place_rows(end, pooled, (size_t)tleg_config_pooled(&l->net));
+    l->dpooled = tleg_place_rows(end, pooled, features);
+    l->logits = tleg_place_rows(end, images * heads, outputs);
+    l->dlogits = tleg_place_rows(end, images * heads, outputs);
+    l->teacher = tleg_place_rows(end, options->teacher || options->noise_teacher ? (size_t)options->batch : 0, outputs);
+    l->deepest = tleg_place_rows(end, options->in_place > 0 ? (size_t)options->batch * heads : 0, outputs);
+    l->scales = tleg_place_rows(end, options->drop_path > 0 ? 2 * depth : 0, (size_t)options->batch);
+    l->pos = tleg_place_rows(end, l->resampled ? tokens : 0, dim);
+    l->dpos = tleg_place_rows(end, tokens, dim);
     l->angles = tleg_place(end, tleg_rotary_floats(&l->net), sizeof(float));
 }
 
@@ -167,8 +159,8 @@ static void place_drawing(const tleg_trainer_options *options, struct tleg_train
     const struct tleg_conditions *conditions = tleg_ends_of(&l->net)->conditions;
     const size_t images = conditions ? (size_t)options->batch : 0, image = (size_t)tleg_config_image(&l->net);
     l->condition = tleg_place(end, conditions ? conditions->floats(&l->net, l->shape.batch, true) : 0, sizeof(float));
-    l->noise = place_rows(end, images, image);
-    l->noised = place_rows(end, images, image);
+    l->noise = tleg_place_rows(end, images, image);
+    l->noised = tleg_place_rows(end, images, image);
     l->times = tleg_place(end, images, sizeof(int64_t));
     l->labels = tleg_place(end, images, sizeof(int64_t));
 }

@@ -2,34 +2,20 @@
  * that what is kept for the way back stays in the cache; gradients and losses add up over the slices, in order. */
 #include "train/private.h"
 
-#include <math.h>
 #include <string.h>
-
-static int heads_of(const tleg_trainer *t) {
-    return tleg_config_readouts(&t->layout.net);
-}
 
 /* ---- slices ---- */
 
-struct slice {
-    tleg_train_batch batch; /* its images alone */
-    int64_t first;          /* of them, in the whole batch */
-    double part;            /* of the whole batch */
-    double weight;          /* of the whole batch's labels; without class weights nobody asks */
-    const struct tleg_pass *pass;
-    struct tleg_block_shape shape;
-};
-
 /* `size` images of the batch from `first` on. */
-static struct slice slice_of(const tleg_trainer *t, const tleg_train_batch *batch, int64_t first, int64_t size,
-                             const struct tleg_pass *pass, double weight) {
+static struct tleg_slice slice_of(const tleg_trainer *t, const tleg_train_batch *batch, int64_t first, int64_t size,
+                                  const struct tleg_pass *pass, double weight) {
     int64_t classes = t->layout.net.classes;
-    struct slice slice = {.batch = *batch,
-                          .first = first,
-                          .part = (double)size / batch->size,
-                          .weight = weight,
-                          .pass = pass,
-                          .shape = t->layout.shape};
+    struct tleg_slice slice = {.batch = *batch,
+                               .first = first,
+                               .part = (double)size / batch->size,
+                               .weight = weight,
+                               .pass = pass,
+                               .shape = t->layout.shape};
     slice.shape.batch = size;
     slice.batch.size = (int32_t)size;
     slice.batch.images += first * tleg_config_image(&t->layout.net);
@@ -76,7 +62,7 @@ static float *condition_of(const tleg_trainer *t) {
 }
 
 /* A layer's weights; with a condition, its norms and gates for the slice's images. */
-static void take_layer(const tleg_trainer *t, const struct slice *slice, int32_t l, struct tleg_train_layer *layer) {
+static void take_layer(const tleg_trainer *t, const struct tleg_slice *slice, int32_t l, struct tleg_train_layer *layer) {
     tleg_train_layer(t, l, layer);
     if (t->ends->conditions)
         t->ends->conditions->modulate(&t->exec, &t->layout.net, slice->batch.size, condition_of(t), &layer->layer);
@@ -91,7 +77,7 @@ static void kept_of(const tleg_trainer *t, int32_t layer, struct tleg_kept *kept
         kept->x = tleg_trainer_at(t, t->layout.inputs) + layer * shape->batch * shape->tokens * shape->dim;
 }
 
-static void forward_blocks(tleg_trainer *t, const struct slice *slice) {
+static void forward_blocks(tleg_trainer *t, const struct tleg_slice *slice) {
     const int32_t depth = slice->pass->depth;
     for (int32_t l = 0; l < depth; l++) {
         struct tleg_train_layer layer;
@@ -105,7 +91,7 @@ static void forward_blocks(tleg_trainer *t, const struct slice *slice) {
     }
 }
 
-static void backward_blocks(tleg_trainer *t, const struct slice *slice, float *d) {
+static void backward_blocks(tleg_trainer *t, const struct tleg_slice *slice, float *d) {
     const struct tleg_conditions *conditions = t->ends->conditions;
     float *activations = tleg_trainer_at(t, t->layout.activations);
     for (int32_t l = slice->pass->depth - 1; l >= t->first_layer; l--) {
@@ -126,186 +112,29 @@ static void backward_blocks(tleg_trainer *t, const struct slice *slice, float *d
     }
 }
 
-/* ---- heads and loss ---- */
-
-/* (B, D) and (B, C) of one head */
-static float *head_rows(const tleg_trainer *t, size_t offset, int head, int64_t batch, int64_t width) {
-    return tleg_trainer_at(t, offset) + head * batch * width;
-}
+/* ---- heads ---- */
 
 static void forward_heads(const tleg_trainer *t, const struct tleg_train_outer *outer, int64_t batch) {
     const tleg_config *net = &t->layout.net;
     const int64_t features = tleg_config_features(net);
-    for (int h = 0; h < heads_of(t); h++)
-        t->ends->read_out(&t->exec, &outer->weights, h, batch, head_rows(t, t->layout.pooled, h, batch, features),
-                          head_rows(t, t->layout.logits, h, batch, net->classes));
+    for (int h = 0; h < tleg_trainer_heads(t); h++)
+        t->ends->read_out(&t->exec, &outer->weights, h, batch, tleg_trainer_head(t, t->layout.pooled, h, batch, features),
+                          tleg_trainer_head(t, t->layout.logits, h, batch, net->classes));
 }
 
 static void backward_heads(const tleg_trainer *t, const struct tleg_train_outer *outer, int64_t batch) {
     const tleg_config *net = &t->layout.net;
     const int64_t features = tleg_config_features(net);
-    for (int h = 0; h < heads_of(t); h++)
+    for (int h = 0; h < tleg_trainer_heads(t); h++)
         t->ends->read_out_backward(&t->exec, &outer->turned.head[h], h, batch,
-                                   head_rows(t, t->layout.pooled, h, batch, features),
-                                   head_rows(t, t->layout.dlogits, h, batch, net->classes),
-                                   head_rows(t, t->layout.dpooled, h, batch, features), &outer->gradient);
-}
-
-/* Images whose largest logit (the mean of both heads') is the label, or the largest target. */
-static int64_t count_correct(const tleg_trainer *t, const tleg_train_batch *batch) {
-    int64_t classes = t->layout.net.classes, correct = 0;
-    const float *a = tleg_trainer_at(t, t->layout.logits), *b = a + (heads_of(t) - 1) * batch->size * classes;
-    for (int64_t r = 0; r < batch->size && (batch->labels || batch->targets); r++) {
-        int64_t best = 0, wanted = batch->labels ? batch->labels[r] : 0;
-        for (int64_t c = 1; c < classes; c++) {
-            best = a[r * classes + c] + b[r * classes + c] > a[r * classes + best] + b[r * classes + best] ? c : best;
-            if (!batch->labels && batch->targets[r * classes + c] > batch->targets[r * classes + wanted])
-                wanted = c;
-        }
-        correct += best == wanted;
-    }
-    return correct;
-}
-
-tleg_status tleg_trainer_check_loss(tleg_trainer *t, double loss, const char *against, const char *why) {
-    if (isfinite(loss))
-        return TLEG_OK;
-    return tleg_error_set(&t->error, TLEG_ERROR_NUMERIC, "step %lld: the loss against the %s is not finite (%s)%s",
-                          (long long)(t->steps + 1), against, isnan(loss) ? "NaN" : "infinite", why);
-}
-
-static bool all_finite(const float *values, int64_t count) {
-    int64_t i = 0;
-    while (i < count && isfinite(values[i]))
-        i++;
-    return i == count;
-}
-
-/* Labels first: their loss depends on our logits alone, so that what fails after it is the teacher's. */
-static tleg_status check_losses(tleg_trainer *t, int64_t rows, const float *teacher, double labels, double taught) {
-    tleg_status status = t->options.alpha < 1 ? tleg_trainer_check_loss(t, labels, "labels", "") : TLEG_OK;
-    if (status || !teacher)
-        return status;
-    bool good = all_finite(teacher, rows * t->layout.net.classes);
-    return tleg_trainer_check_loss(t, taught, "teacher", good ? "" : ": the teacher's logits are not finite");
-}
-
-tleg_status tleg_trainer_ask(tleg_trainer *t, tleg_train_batch *batch) {
-    if (t->options.alpha <= 0)
-        batch->teacher_logits = NULL;
-    if (t->options.alpha <= 0 || batch->teacher_logits)
-        return TLEG_OK;
-    float *own = tleg_trainer_at(t, t->layout.teacher);
-    batch->teacher_logits = own;
-    const int64_t classes = t->layout.net.classes;
-    for (int64_t i = 0; i < batch->size * classes; i++)
-        own[i] = NAN; /* what is not written is seen */
-    tleg_status status = t->options.teacher(t->options.teacher_host, batch->size, batch->images,
-                                            (size_t)(batch->size * tleg_config_image(&t->layout.net)), (int32_t)classes, own);
-    return status
-               ? tleg_error_set(&t->error, status, "step %lld: the teacher gave status %d", (long long)(t->steps + 1), status)
-               : TLEG_OK;
-}
-
-/* Labels judge the first head. */
-static double judge_by_labels(const tleg_trainer *t, const struct slice *slice, double share) {
-    const tleg_train_batch *batch = &slice->batch;
-    if (!batch->labels && !batch->targets)
-        return 0;
-    float *dlogits = tleg_trainer_at(t, t->layout.dlogits);
-    return tleg_loss(TLEG_LOSS_CROSS_ENTROPY, &(struct tleg_loss_call){.rows = batch->size,
-                                                                       .classes = t->layout.net.classes,
-                                                                       .logits = tleg_trainer_at(t, t->layout.logits),
-                                                                       .labels = batch->labels,
-                                                                       .targets = batch->targets,
-                                                                       .smoothing = t->options.smoothing,
-                                                                       .class_weights = t->options.class_weights,
-                                                                       .weight = slice->part * slice->weight,
-                                                                       .scale = share,
-                                                                       .dlogits = share > 0 ? dlogits : NULL});
-}
-
-static bool has_squares(const tleg_trainer *t) {
-    return t->options.teacher_loss == TLEG_TEACHER_LOSS_SQUARES;
-}
-
-/* One head's: tau^2 * sum KL(teacher || student) / (B * C), or sum (student - teacher)^2 / (B * C) */
-static double judge_by_logits(const tleg_trainer *t, int64_t rows, int head, const float *teacher, double tau, double share) {
-    const int64_t classes = t->layout.net.classes;
-    return tleg_loss(has_squares(t) ? TLEG_LOSS_SQUARES : TLEG_LOSS_DISTILLATION,
-                     &(struct tleg_loss_call){.rows = rows,
-                                              .classes = classes,
-                                              .logits = head_rows(t, t->layout.logits, head, rows, classes),
-                                              .targets = teacher,
-                                              .tau = tau,
-                                              .scale = share,
-                                              .dlogits = head_rows(t, t->layout.dlogits, head, rows, classes)});
-}
-
-/* The deepest pass' logits of a head, for the slice's images; kept as (heads, batch, C). */
-static float *deepest_rows(const tleg_trainer *t, const struct slice *slice, int head) {
-    return head_rows(t, t->layout.deepest, head, t->options.batch, t->layout.net.classes) +
-           slice->first * t->layout.net.classes;
-}
-
-static void keep_deepest(const tleg_trainer *t, const struct slice *slice) {
-    const int64_t rows = slice->batch.size, classes = t->layout.net.classes;
-    for (int h = 0; h < heads_of(t); h++)
-        memcpy(deepest_rows(t, slice, h), head_rows(t, t->layout.logits, h, rows, classes),
-               (size_t)(rows * classes) * sizeof(float));
-}
-
-/* sum KL(deepest || shallower) / B, the mean of the heads': each follows its own. Its temperature is 1, and its size is that of
- * the labels' loss, as universally slimmable networks have it (arXiv 1903.05134). Squares are as large as the teacher's. */
-static double judge_by_deepest(const tleg_trainer *t, const struct slice *slice, double share) {
-    const double per = has_squares(t) ? 1 : t->layout.net.classes, heads = heads_of(t);
-    double sum = 0;
-    for (int h = 0; h < heads_of(t); h++)
-        sum += judge_by_logits(t, slice->batch.size, h, deepest_rows(t, slice, h), 1, share * per / heads);
-    return sum * per / heads;
-}
-
-/* Losses of a slice, and their gradients by the logits. Labels judge the first head, the teacher the last. */
-static tleg_status losses(tleg_trainer *t, const struct slice *slice, tleg_train_loss *loss) {
-    const tleg_train_batch *batch = &slice->batch;
-    const double alpha = t->options.alpha, share = slice->pass->share * slice->part; /* of the step's gradient */
-    const double in_place = slice->pass->part == TLEG_PASS_FOLLOWS ? t->options.in_place : 0, usual = 1 - in_place;
-    const double per = t->options.teacher_mean == TLEG_TEACHER_MEAN_OVER_IMAGES ? t->layout.net.classes : 1;
-    double taught = 0, followed = 0;
-    memset(tleg_trainer_at(t, t->layout.dlogits), 0,
-           (size_t)(heads_of(t) * batch->size * t->layout.net.classes) * sizeof(float));
-    const double labels = judge_by_labels(t, slice, share * usual * (1 - alpha));
-    if (batch->teacher_logits)
-        taught = per * judge_by_logits(t, batch->size, heads_of(t) - 1, batch->teacher_logits, t->options.tau,
-                                       share * usual * alpha * per);
-    if (slice->pass->part == TLEG_PASS_TEACHES)
-        keep_deepest(t, slice);
-    if (slice->pass->part == TLEG_PASS_FOLLOWS)
-        followed = judge_by_deepest(t, slice, share * in_place);
-    loss->labels += slice->part * labels;
-    loss->teacher += slice->part * taught;
-    loss->in_place += slice->part * followed;
-    loss->total += slice->part * (usual * ((alpha < 1 ? (1 - alpha) * labels : 0) + alpha * taught) + in_place * followed);
-    loss->correct += count_correct(t, batch);
-    const tleg_status status = check_losses(t, batch->size, batch->teacher_logits, labels, taught);
-    return status != TLEG_OK ? status : tleg_trainer_check_loss(t, followed, "deepest pass", "");
-}
-
-/* What the class weights make of a batch's labels, or targets, together. */
-static double weigh(const tleg_trainer *t, const tleg_train_batch *batch) {
-    const double *weights = t->options.class_weights;
-    const int64_t classes = t->layout.net.classes;
-    double sum = 0;
-    for (int64_t r = 0; weights && batch->labels && r < batch->size; r++)
-        sum += weights[batch->labels[r]];
-    for (int64_t i = 0; weights && batch->targets && i < batch->size * classes; i++)
-        sum += weights[i % classes] * batch->targets[i];
-    return sum;
+                                   tleg_trainer_head(t, t->layout.pooled, h, batch, features),
+                                   tleg_trainer_head(t, t->layout.dlogits, h, batch, net->classes),
+                                   tleg_trainer_head(t, t->layout.dpooled, h, batch, features), &outer->gradient);
 }
 
 /* ---- the pass ---- */
 
-static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, tleg_train_loss *loss) {
+static tleg_status slice_pass(tleg_trainer *t, const struct tleg_slice *slice, tleg_train_loss *loss) {
     const tleg_config *net = &t->layout.net;
     float *last = tleg_trainer_at(t, t->layout.last), *d = tleg_trainer_at(t, t->layout.d);
     /* the block's activations are free between forward and backward */
@@ -323,7 +152,7 @@ static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, tleg_t
     forward_blocks(t, slice);
     t->ends->pool(&t->exec, net, &outer.weights, size, last, &pooled);
     forward_heads(t, &outer, size);
-    tleg_status status = losses(t, slice, loss);
+    tleg_status status = tleg_trainer_judge_answers(t, slice, loss);
     if (status != TLEG_OK)
         return status;
     backward_heads(t, &outer, size);
@@ -337,7 +166,7 @@ static tleg_status slice_pass(tleg_trainer *t, const struct slice *slice, tleg_t
 }
 
 /* The same of a generator: images that are noised in, their noise out. */
-static tleg_status draw_pass(tleg_trainer *t, const struct slice *slice, tleg_train_loss *loss) {
+static tleg_status draw_pass(tleg_trainer *t, const struct tleg_slice *slice, tleg_train_loss *loss) {
     const tleg_config *net = &t->layout.net;
     const struct tleg_conditions *conditions = t->ends->conditions;
     const struct tleg_drawing drawing = tleg_trainer_drawing(t, slice->first);
@@ -352,7 +181,7 @@ static tleg_status draw_pass(tleg_trainer *t, const struct slice *slice, tleg_tr
     t->ends->embed(&t->exec, net, &outer.weights, drawing.noised, size, first.x);
     forward_blocks(t, slice);
     conditions->finish(&t->exec, net, &outer.weights, size, condition, last, room, tleg_trainer_at(t, t->layout.logits));
-    const tleg_status status = tleg_trainer_judge_noise(t, &drawing, size, slice->part, slice->pass, loss);
+    const tleg_status status = tleg_trainer_judge_noise(t, &drawing, slice, loss);
     if (status != TLEG_OK)
         return status;
     conditions->finish_backward(&t->exec, net, &outer.turned, size, condition, last, tleg_trainer_at(t, t->layout.dlogits),
@@ -368,14 +197,14 @@ static tleg_status draw_pass(tleg_trainer *t, const struct slice *slice, tleg_tr
 tleg_status tleg_trainer_pass(tleg_trainer *t, const tleg_train_batch *batch, const struct tleg_pass *pass,
                               tleg_train_loss *loss) {
     int64_t most = t->layout.shape.batch, slices = (batch->size + most - 1) / most;
-    const double weight = weigh(t, batch);
+    const double weight = tleg_trainer_weigh(t, batch);
     tleg_status status = TLEG_OK;
     tleg_train_form(t, pass->depth);
     draw_scales(t, batch->size, pass->depth);
     tleg_train_places_start(t);
     for (int64_t s = 0; s < slices && status == TLEG_OK; s++) {
         int64_t first = s * batch->size / slices, end = (s + 1) * batch->size / slices;
-        struct slice slice = slice_of(t, batch, first, end - first, pass, weight);
+        struct tleg_slice slice = slice_of(t, batch, first, end - first, pass, weight);
         status = t->ends->conditions ? draw_pass(t, &slice, loss) : slice_pass(t, &slice, loss);
         t->done += (uint64_t)(end - first);
         if (status == TLEG_OK)

@@ -153,8 +153,6 @@ void tleg_train_places_end(tleg_trainer *trainer);
 /* ---- one pass (pass.c) ---- */
 /* Tells the host's progress how far the pass is: CANCELLED when it says stop before the end. */
 tleg_status tleg_trainer_go_on(tleg_trainer *trainer);
-/* Puts the teacher's logits into the batch, unless it has them; NULL when alpha is 0. */
-tleg_status tleg_trainer_ask(tleg_trainer *trainer, tleg_train_batch *batch);
 /* Of a step's passes with in-place distillation, the deepest hands its logits to the shallower ones. */
 enum tleg_pass_part { TLEG_PASS_ALONE, TLEG_PASS_TEACHES, TLEG_PASS_FOLLOWS };
 struct tleg_pass {
@@ -166,8 +164,40 @@ struct tleg_pass {
 tleg_status tleg_trainer_pass(tleg_trainer *trainer, const tleg_train_batch *batch, const struct tleg_pass *pass,
                               tleg_train_loss *loss);
 const float *tleg_train_value(const tleg_trainer *trainer, enum tleg_slot slot); /* NULL: not there */
+/* Some of a batch's images, which go through the network together. */
+struct tleg_slice {
+    tleg_train_batch batch; /* its images alone */
+    int64_t first;          /* of them, in the whole batch */
+    double part;            /* of the whole batch */
+    double weight;          /* of the whole batch's labels; without class weights nobody asks */
+    const struct tleg_pass *pass;
+    struct tleg_block_shape shape;
+};
+static inline int tleg_trainer_heads(const tleg_trainer *trainer) {
+    return tleg_config_readouts(&trainer->layout.net);
+}
+/* (B, D) and (B, C) of one head */
+static inline float *tleg_trainer_head(const tleg_trainer *trainer, size_t offset, int head, int64_t batch, int64_t width) {
+    return tleg_trainer_at(trainer, offset) + head * batch * width;
+}
+
+/* ---- how it is judged (judge.c) ---- */
+/* Puts the teacher's logits into the batch, unless it has them; NULL when alpha is 0. */
+tleg_status tleg_trainer_ask(tleg_trainer *trainer, tleg_train_batch *batch);
+/* What the class weights make of a batch's labels, or targets, together. */
+double tleg_trainer_weigh(const tleg_trainer *trainer, const tleg_train_batch *batch);
+/* Losses of a slice, and their gradients by the logits. */
+tleg_status tleg_trainer_judge_answers(tleg_trainer *trainer, const struct tleg_slice *slice, tleg_train_loss *loss);
 /* NUMERIC where a loss is not: the text names what it is against, and `why` ends it. */
 tleg_status tleg_trainer_check_loss(tleg_trainer *trainer, double loss, const char *against, const char *why);
+struct tleg_judged {
+    double labels, teacher, deepest; /* losses against each */
+};
+/* Weighs a slice's losses into the whole. */
+void tleg_trainer_add_loss(const tleg_trainer *trainer, const struct tleg_slice *slice, const struct tleg_judged *judged,
+                           tleg_train_loss *loss);
+double tleg_trainer_in_place(const tleg_trainer *trainer,
+                             const struct tleg_slice *slice); /* the deepest's weight in its loss */
 
 /* ---- what a generator learns (drawing.c) ---- */
 /* Noises a batch's images, as the batch or the step's random numbers say, and drops labels; asks the teacher. */
@@ -179,9 +209,9 @@ struct tleg_drawing {
     int64_t first;
 };
 struct tleg_drawing tleg_trainer_drawing(const tleg_trainer *trainer, int64_t first);
-/* The loss of `size` images' outputs, `part` of the batch, and its gradient by them. */
-tleg_status tleg_trainer_judge_noise(tleg_trainer *trainer, const struct tleg_drawing *drawing, int64_t size, double part,
-                                     const struct tleg_pass *pass, tleg_train_loss *loss);
+/* The loss of a slice's outputs, and its gradient by them. */
+tleg_status tleg_trainer_judge_noise(tleg_trainer *trainer, const struct tleg_drawing *drawing, const struct tleg_slice *slice,
+                                     tleg_train_loss *loss);
 
 /* ---- the step (optimiser.c) ---- */
 tleg_status tleg_trainer_apply(tleg_trainer *trainer, double learning_rate);

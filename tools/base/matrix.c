@@ -152,10 +152,10 @@ static int find_eigenvalues(double *diagonal, double *beside, size_t n, double t
  * d0, e0, d1, e1 ... beside a diagonal of zeros. They are never squared, so that small ones are as exact as large ones. */
 int matrix_singular_sum(double *a, size_t rows, size_t columns, double *sum) {
     const size_t count = rows < columns ? rows : columns, size = 2 * count + (rows < columns);
-    double *memory = calloc(rows + columns + 2 * size, sizeof *memory), *w = memory + rows;
-    double *diagonal = w + columns, *beside = diagonal + size, most = 0;
+    double *memory = calloc(rows + columns + 2 * size, sizeof *memory), most = 0;
     if (!memory)
         return MATRIX_MEMORY;
+    double *w = memory + rows, *diagonal = w + columns, *beside = diagonal + size;
     for (size_t j = 0; j < count; j++) {
         beside[2 * j] = reflect_column(a, rows, columns, j, memory, w);
         if (j + 1 < columns)

@@ -64,6 +64,8 @@ tleg_status TLEG_CALL training_teach_noise(void *host, int64_t batch, const floa
         noise[i] = all[i / image * told + i % image];
     if (all != noise)
         free(all);
+    if (status != TLEG_OK)
+        snprintf(state->teacher.error, sizeof state->teacher.error, "%s", tleg_generator_get_error(generator));
     return status;
 }
 
@@ -134,10 +136,9 @@ static int judge_unit(struct judging *j, const struct feed_unit *unit, bool elas
 }
 
 int training_judge_noise(struct state *state, struct source *learned, struct feed *feed) {
-    enum { LARGEST_BATCH = 64 };
     struct judging judging = {.state = state};
     const struct feed_unit *unit;
-    int code = open_judging(&judging, learned, LARGEST_BATCH);
+    int code = open_judging(&judging, learned, TRAINING_JUDGED_BATCH);
     while (code == EXIT_DONE && (code = training_next_judged(state, feed, &unit)) == EXIT_DONE && unit)
         code = judge_unit(&judging, unit, learned->gene != NULL);
     free_judging(&judging);

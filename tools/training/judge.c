@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LARGEST_BATCH = 64 };
-
 int training_take_learned(struct state *state, bool average, struct source *learned) {
     *learned = (struct source){.path = state->options->out, .config = {.struct_size = sizeof learned->config}};
     tleg_status status = state->source.gene
@@ -194,18 +192,18 @@ static struct feed *start_feed(struct state *state) {
     const struct feed_plan plan = {.part = &state->judged,
                                    .config = &state->source.config,
                                    .repeats = 1,
-                                   .batch = LARGEST_BATCH,
+                                   .batch = TRAINING_JUDGED_BATCH,
                                    .ranks = 1,
-                                   .end = (int64_t)((count + LARGEST_BATCH - 1) / LARGEST_BATCH),
+                                   .end = (int64_t)((count + TRAINING_JUDGED_BATCH - 1) / TRAINING_JUDGED_BATCH),
                                    .loaders = state->options->loaders};
     return feed_start(state->call, &plan);
 }
 
 static int judge_classes(struct state *state, struct source *learned, struct feed *feed) {
     tleg_session *session = NULL;
-    float *logits = malloc(LARGEST_BATCH * (size_t)learned->config.classes * sizeof *logits);
-    int code =
-        logits ? source_session(state->call, state->context, learned, LARGEST_BATCH, &session) : tool_fail_memory(state->call);
+    float *logits = malloc(TRAINING_JUDGED_BATCH * (size_t)learned->config.classes * sizeof *logits);
+    int code = logits ? source_session(state->call, state->context, learned, TRAINING_JUDGED_BATCH, &session)
+                      : tool_fail_memory(state->call);
     if (code == EXIT_DONE)
         code = state->options->teacher_features ? training_judge_features(state, learned, session, feed, logits)
                                                 : score_all(state, learned, session, feed, logits);

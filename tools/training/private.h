@@ -114,7 +114,7 @@ struct state {
     int64_t steps_an_epoch, total; /* steps */
     int32_t validated;             /* epochs */
     int32_t improved;              /* the epoch that scored better than all before it */
-    double improved_share;         /* what it scored; below 0: none has */
+    double improved_share;         /* what it scored; -HUGE_VAL: none has */
     int64_t saved;                 /* the step that the checkpoint holds; -1: none yet */
     int64_t resumed;               /* the step (of a recording, the batch) that this run began with */
     uint64_t memory;               /* bytes of the trainer */
@@ -251,6 +251,7 @@ void training_note_improvement(struct state *state, int32_t epoch);
 bool training_keeps_best(const struct state *state); /* whether the file of a former run's best epoch is still there */
 int training_write(struct state *state);             /* -o, and the best epoch's */
 /* The next unit of the pictures that validate, NULL after the last; EXIT_INTERRUPTED when a signal came. */
+enum { TRAINING_JUDGED_BATCH = 64 }; /* images of a unit at most */
 int training_next_judged(struct state *state, struct feed *feed, const struct feed_unit **unit);
 /* Adds the share of each image's numbers (images, count) that is told: the first `count` of told (images, told_count). */
 int training_score_told(struct state *state, size_t images, size_t count, const float *numbers, const float *told,

@@ -4,6 +4,7 @@
 #include "base/interrupt.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,9 +84,9 @@ static bool is_judged_alike(const struct state *state, const tleg_file *file) {
 
 /* Patience begins anew where nothing was validated yet, or other pictures, or by a version without it. */
 static void take_up_improvement(struct state *state, const tleg_file *file, bool alike) {
-    const bool known = alike && tleg_file_get_metadata(file, "run.improved") && real(file, "run.improved_share") >= 0;
+    const bool known = alike && tleg_file_get_metadata(file, "run.improved");
     state->improved = known ? (int32_t)number(file, "run.improved") : state->validated;
-    state->improved_share = known ? real(file, "run.improved_share") : -1;
+    state->improved_share = known ? real(file, "run.improved_share") : -HUGE_VAL;
 }
 
 static bool is_checkpoint(const tleg_file *file) {

@@ -22,6 +22,28 @@ static int check_labels(const struct state *state, const tleg_config *teacher) {
     return EXIT_DONE;
 }
 
+/* Noised images go to it as they are: it has to have learned in the student's numbers. */
+static int check_generator(const struct state *state, const tleg_config *teacher) {
+    const tleg_config *student = &state->source.config;
+    const char *path = state->options->teacher;
+    const double own = training_has_latents(state) ? state->set.latents.scale : 1, learned = state->teacher.source.latent_scale;
+    if (teacher->image_size != student->image_size)
+        return tool_fail(state->call, "%s: a teacher for images of %d pixels; the student's have %d", path,
+                         (int)teacher->image_size, (int)student->image_size);
+    if (teacher->no_null_label && training_label_drop(state) > 0)
+        return tool_fail(state->call,
+                         "%s: has no null label to answer for a dropped one: expected another teacher, or --label-drop 0",
+                         path);
+    if (learned > 0 && learned != own)
+        return tool_fail(state->call, "%s: has learned latents multiplied by %g; the student's are multiplied by %g", path,
+                         learned, own);
+    for (int32_t c = 0; c < teacher->channels && !training_has_latents(state); c++)
+        if (teacher->mean[c % 3] != student->mean[c % 3] || teacher->std[c % 3] != student->std[c % 3])
+            return tool_fail(state->call, "%s: a teacher for pictures of mean %g and std %g; the student's have %g and %g",
+                             path, teacher->mean[c % 3], teacher->std[c % 3], student->mean[c % 3], student->std[c % 3]);
+    return EXIT_DONE;
+}
+
 static int check(const struct state *state, const tleg_config *teacher) {
     const tleg_config *student = &state->source.config;
     const bool teacher_draws = source_draws(teacher), student_draws = source_draws(student);
@@ -31,13 +53,11 @@ static int check(const struct state *state, const tleg_config *teacher) {
     if (!state->set.features && teacher->classes != student->classes)
         return tool_fail(state->call, "%s: a teacher of %d classes; %s has %d", state->options->teacher, (int)teacher->classes,
                          state->options->data, (int)student->classes);
-    if (teacher_draws && teacher->image_size != student->image_size)
-        return tool_fail(state->call, "%s: a teacher for images of %d pixels; the student's have %d", state->options->teacher,
-                         (int)teacher->image_size, (int)student->image_size);
     if (teacher->channels != student->channels && (teacher_draws || student->channels != 1))
         return tool_fail(state->call, "%s: a teacher for images of %d channels; the student's have %d", state->options->teacher,
                          (int)teacher->channels, (int)student->channels);
-    return check_labels(state, teacher);
+    const int code = teacher_draws ? check_generator(state, teacher) : EXIT_DONE;
+    return code == EXIT_DONE ? check_labels(state, teacher) : code;
 }
 
 /* Images come as the student sees them. The teacher wants its own size, its own mean and std, and grey three times where it
@@ -70,7 +90,7 @@ static int open_runner(struct state *state) {
     const int32_t share = state->options->batch / state->ranks.count,
                   batch = share > 0 && share < LARGEST_BATCH ? share : LARGEST_BATCH;
     if (source_draws(&teacher->source.config) && !state->options->teacher_features)
-        return source_generator(state->call, teacher->context, &teacher->source, share, &teacher->generator);
+        return source_generator(state->call, teacher->context, &teacher->source, batch, &teacher->generator);
     return source_session(state->call, teacher->context, &teacher->source, batch, &teacher->session);
 }
 
@@ -102,7 +122,7 @@ static int join_model(struct state *state) {
     int code = opened ? EXIT_DONE : training_open_model(state);
     if (code == EXIT_DONE)
         code = check(state, &state->teacher.source.config);
-    return code == EXIT_DONE ? match_pictures(state) : code;
+    return code == EXIT_DONE && !training_draws(state) ? match_pictures(state) : code;
 }
 
 static int open_command(struct state *state) {
@@ -151,8 +171,9 @@ int training_open_teacher(struct state *state) {
     size_t batch = (size_t)(options->batch / state->ranks.count), classes = (size_t)state->source.config.classes;
     if (!options->teacher && !options->teacher_command && !options->recorded)
         return EXIT_DONE;
-    state->teacher.logits = malloc(batch * classes * sizeof(float));
-    if (!state->teacher.logits)
+    if (!training_draws(state)) /* of noise the trainer asks */
+        state->teacher.logits = malloc(batch * classes * sizeof(float));
+    if (!state->teacher.logits && !training_draws(state))
         return tool_fail_memory(state->call);
     int code = options->record ? training_spare_recording(state, options->record) : EXIT_DONE;
     if (code != EXIT_DONE)

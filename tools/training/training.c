@@ -6,6 +6,7 @@
 #include "base/measure.h"
 #include "source/depths.h"
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -83,8 +84,10 @@ static int learn_unit(struct state *state, const struct feed_unit *unit, struct 
                                     .targets = state->set.features ? NULL : unit->targets,
                                     .teacher_logits = taught,
                                     .share = 1.0 / state->options->accumulate};
-    if (tleg_trainer_backward(state->trainer, &batch, &loss) != TLEG_OK)
-        return training_fail(state, "%s", tleg_trainer_get_error(state->trainer));
+    if (tleg_trainer_backward(state->trainer, &batch, &loss) != TLEG_OK) {
+        const char *teacher = training_draws(state) ? state->teacher.error : "";
+        return training_fail(state, "%s%s%s", tleg_trainer_get_error(state->trainer), *teacher ? ": " : "", teacher);
+    }
     double n = (double)unit->count;
     sums->loss += n * loss.total;
     sums->labels += n * loss.labels;
@@ -335,7 +338,7 @@ static int settle(struct state *state) {
     if (options->limit_steps && options->limit_steps < state->total)
         state->total = options->limit_steps;
     state->saved = state->scored = state->best.step = state->sound[0] = state->sound[1] = -1;
-    state->improved_share = -1;
+    state->improved_share = -HUGE_VAL;
     if (state->recipe.alpha == 1 && !training_has_teacher(options))
         return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
     int code = training_check_drawing(state);

@@ -111,6 +111,16 @@ static int settle_depths(const struct invocation *call, struct drawing *drawing)
     return EXIT_DONE;
 }
 
+/* Says of one depth that it was not learned, if there is one. */
+static void note_depths(const struct invocation *call, const struct drawing *drawing) {
+    const struct source *source = &drawing->source;
+    int32_t depth = source->config.depth;
+    for (int32_t s = 0; drawing->depths && s < drawing->steps; s++)
+        if (!source_learned(&source->config, drawing->depths[s]))
+            depth = drawing->depths[s];
+    source_note_depth(call, source->path, &source->config, depth);
+}
+
 static int open_source(const struct invocation *call, struct drawing *drawing) {
     struct expansion expansion = drawing->options->expansion;
     struct source *source = &drawing->source;
@@ -122,8 +132,8 @@ static int open_source(const struct invocation *call, struct drawing *drawing) {
     if (code == EXIT_DONE && source->model && drawing->depths)
         return tool_misuse(call, "%s is a model of depth %d; --depths is for a learngene", source->path,
                            (int)source->config.depth);
-    if (code == EXIT_DONE && !source->model && !drawing->depths)
-        source_note_depth(call, source->path, &source->config, source->config.depth);
+    if (code == EXIT_DONE && !source->model)
+        note_depths(call, drawing);
     return code;
 }
 

@@ -105,8 +105,8 @@ static void free_input(struct input *input) {
 
 /* ---- the pass ---- */
 
-static int learn(const struct invocation *call, tleg_trainer *trainer, const struct input *input, const tleg_config *config,
-                 int32_t most, double *total) {
+static int learn(const struct invocation *call, tleg_trainer *trainer, const char *path, const struct input *input,
+                 const tleg_config *config, int32_t most, double *total) {
     const int64_t all = input->count, numbers = (int64_t)prepare_numbers(config);
     const float *teacher = input->teacher, *noise = input->noised.noise;
     const int64_t *labels = input->labels, *times = input->noised.times;
@@ -122,7 +122,7 @@ static int learn(const struct invocation *call, tleg_trainer *trainer, const str
                                         .times = times ? times + first : NULL,
                                         .share = (double)count / (double)all};
         if (tleg_trainer_backward(trainer, &batch, &loss) != TLEG_OK)
-            return tool_fail(call, "%s", tleg_trainer_get_error(trainer));
+            return tool_fail(call, "%s: of the images from %" PRId64 " on: %s", path, first, tleg_trainer_get_error(trainer));
         *total += loss.total * batch.share;
     }
     return EXIT_DONE;
@@ -195,7 +195,7 @@ static int compute(const struct invocation *call, tleg_context *context, const s
                       : tleg_trainer_create_for_model(context, source->model, &how, &trainer)) != TLEG_OK)
         code = tool_fail_context(call, context);
     if (code == EXIT_DONE)
-        code = learn(call, trainer, input, &source->config, most, &total);
+        code = learn(call, trainer, options->input, input, &source->config, most, &total);
     if (code == EXIT_DONE)
         code = write_gradients(call, context, options, trainer, total);
     tleg_trainer_free(trainer);

@@ -8,21 +8,14 @@ struct layout {
     size_t images, noise, times, labels, bytes;
 };
 
-static size_t place_rows(size_t *end, size_t rows, size_t columns, size_t element) {
-    size_t count = 0;
-    if (!tleg_size_mul(rows, columns, &count))
-        *end = SIZE_MAX;
-    return tleg_place(end, count, element);
-}
-
 static void lay_out(const tleg_config *config, int32_t batch, struct layout *layout) {
     size_t end = sizeof(struct tleg_generator);
     layout->rows = batch < 2 ? 2 : batch;
     const size_t rows = (size_t)layout->rows;
-    layout->images = place_rows(&end, rows, (size_t)tleg_config_image(config), sizeof(float));
-    layout->noise = place_rows(&end, rows, (size_t)tleg_config_outputs(config), sizeof(float));
-    layout->times = place_rows(&end, rows, 1, sizeof(int64_t));
-    layout->labels = place_rows(&end, rows, 1, sizeof(int64_t));
+    layout->images = tleg_place_rows(&end, rows, (size_t)tleg_config_image(config));
+    layout->noise = tleg_place_rows(&end, rows, (size_t)tleg_config_outputs(config));
+    layout->times = tleg_place(&end, rows, sizeof(int64_t));
+    layout->labels = tleg_place(&end, rows, sizeof(int64_t));
     layout->bytes = end;
 }
 
@@ -237,12 +230,12 @@ static tleg_status check_times(struct tleg_error *error, const int64_t *times, i
     return TLEG_OK;
 }
 
-static tleg_status check_floats(struct tleg_error *error, const char *name, const float *values, size_t floats, int64_t batch,
-                                size_t each) {
+tleg_status tleg_generator_check_floats(struct tleg_error *error, const char *what, const float *values, size_t floats,
+                                        int64_t batch, size_t each) {
     if ((uintptr_t)values % sizeof(float) != 0)
-        return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "run: %s is not aligned to %zu", name, sizeof(float));
+        return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "%s is not aligned to %zu", what, sizeof(float));
     if (floats / each < (uint64_t)batch)
-        return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "run: %s has %zu floats, expected %lld times %zu", name, floats,
+        return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "%s has %zu floats, expected %lld times %zu", what, floats,
                               (long long)batch, each);
     return TLEG_OK;
 }
@@ -257,9 +250,11 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_run(tleg_generator *generator, int
     if (!images || !times || !noise || batch < 1)
         return tleg_error_set(error, TLEG_ERROR_ARGUMENT, "run: %s", batch < 1 ? "batch is less than 1" : "a pointer is NULL");
     const tleg_config *config = generator->config;
-    tleg_status status = check_floats(error, "images", images, image_floats, batch, (size_t)tleg_config_image(config));
+    tleg_status status =
+        tleg_generator_check_floats(error, "run: images", images, image_floats, batch, (size_t)tleg_config_image(config));
     if (status == TLEG_OK)
-        status = check_floats(error, "noise", noise, noise_floats, batch, (size_t)tleg_config_outputs(config));
+        status =
+            tleg_generator_check_floats(error, "run: noise", noise, noise_floats, batch, (size_t)tleg_config_outputs(config));
     if (status == TLEG_OK)
         status = check_times(error, times, batch);
     if (status == TLEG_OK)
@@ -284,9 +279,11 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_add_noise(tleg_context *context, i
 
 TLEG_API tleg_status TLEG_CALL tleg_generator_make_noise(tleg_context *context, uint64_t seed, int64_t first, int64_t batch,
                                                          size_t floats, float *noise) {
-    if (!noise || first < 0 || batch < 1)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                         "tleg_generator_make_noise: noise is NULL, first is below 0, or batch is less than 1");
+    if (!noise || first < 0 || batch < 1 || batch - 1 > INT64_MAX - first)
+        return tleg_fail(
+            context, TLEG_ERROR_ARGUMENT,
+            "tleg_generator_make_noise: noise is NULL, first is below 0, batch is less than 1, or the last image's "
+            "number is above 2^63 - 1");
     for (int64_t i = 0; i < batch; i++)
         tleg_noise_begin(seed, first + i, floats, noise + (size_t)i * floats);
     return TLEG_OK;

@@ -24,6 +24,9 @@ struct tleg_generator {
 /* ARGUMENT names the first of `count` labels that the network has not. NULL stands for the null label, if there is one. */
 tleg_status tleg_generator_check_labels(struct tleg_error *error, const tleg_config *config, const char *what,
                                         const int64_t *labels, int64_t count);
+/* ARGUMENT where `values` is not aligned, or has fewer floats than `batch` times `each`. */
+tleg_status tleg_generator_check_floats(struct tleg_error *error, const char *what, const float *values, size_t floats,
+                                        int64_t batch, size_t each);
 /* The session's run, whose error becomes the generator's. */
 tleg_status tleg_generator_go(tleg_generator *generator, const struct tleg_run *run);
 

@@ -6,8 +6,7 @@
 
 /* ---- what a host asks for ---- */
 
-static tleg_status check_options(tleg_generator *g, const tleg_sample_options *o, const float *images, size_t image_floats) {
-    const size_t image = (size_t)tleg_config_image(g->config);
+static tleg_status check_options(tleg_generator *g, const tleg_sample_options *o) {
     if (o->steps < 1 || o->steps > TLEG_TIMES)
         return tleg_error_set(&g->error, TLEG_ERROR_ARGUMENT, "tleg_sample_options.steps: expected 1 to %d, found %d",
                               TLEG_TIMES, o->steps);
@@ -20,9 +19,6 @@ static tleg_status check_options(tleg_generator *g, const tleg_sample_options *o
         return tleg_error_set(
             &g->error, TLEG_ERROR_ARGUMENT,
             "tleg_sample_options.guidance: expected 1: this generator has no null label to be guided away from");
-    if (!images || (uintptr_t)images % sizeof(float) != 0 || image_floats / image < (uint64_t)o->count)
-        return tleg_error_set(&g->error, TLEG_ERROR_ARGUMENT, "sample: images has %zu floats, expected %lld times %zu",
-                              images ? image_floats : 0, (long long)o->count, image);
     if (o->reserved)
         return tleg_error_set(&g->error, TLEG_ERROR_ARGUMENT, "tleg_sample_options.reserved: expected NULL");
     if (o->depths && !g->elastic)
@@ -34,7 +30,25 @@ static tleg_status check_options(tleg_generator *g, const tleg_sample_options *o
         if (o->depths[s] < info.least_depth || o->depths[s] > info.most_depth)
             return tleg_error_set(&g->error, TLEG_ERROR_ARGUMENT, "tleg_sample_options.depths[%d]: expected %d to %d, found %d",
                                   s, info.least_depth, info.most_depth, o->depths[s]);
-    return tleg_generator_check_labels(&g->error, g->config, "tleg_sample_options.labels", o->labels, o->count);
+    return TLEG_OK;
+}
+
+static tleg_status check_arrays(tleg_generator *g, const tleg_sample_options *o, const float *images, size_t image_floats) {
+    if (!images)
+        return tleg_error_set(&g->error, TLEG_ERROR_ARGUMENT, "sample: images is NULL");
+    const tleg_status status = tleg_generator_check_floats(&g->error, "sample: images", images, image_floats, o->count,
+                                                           (size_t)tleg_config_image(g->config));
+    return status != TLEG_OK
+               ? status
+               : tleg_generator_check_labels(&g->error, g->config, "tleg_sample_options.labels", o->labels, o->count);
+}
+
+/* Where every label is the null label there is nothing to be guided by. */
+static bool has_labels(const tleg_generator *g, const tleg_sample_options *o) {
+    int64_t i = 0;
+    while (o->labels && i < o->count && o->labels[i] == g->config->classes)
+        i++;
+    return o->labels && i < o->count;
 }
 
 static void begin(const tleg_generator *g, const tleg_sample_options *o, float *images) {
@@ -137,9 +151,13 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_sample(tleg_generator *generator, 
         tleg_struct_read(&generator->error, "tleg_sample_options", options, &own, sizeof own, TLEG_LEAST_SAMPLE_OPTIONS);
     own.guidance = own.guidance == 0 ? 1 : own.guidance;
     if (status == TLEG_OK)
-        status = check_options(generator, &own, images, image_floats);
+        status = check_options(generator, &own);
+    if (status == TLEG_OK)
+        status = check_arrays(generator, &own, images, image_floats);
     if (status != TLEG_OK)
         return status;
+    if (!has_labels(generator, &own))
+        own.guidance = 1;
     tleg_generator_info info = {.struct_size = sizeof info};
     tleg_generator_get_info(NULL, generator, &info);
     begin(generator, &own, images);

@@ -6,7 +6,7 @@
 #include <tleg/model.h>
 #include <tleg/session.h>
 
-/* ---- plan (plan.c): the one place that lays out a session. Seam 5 ---- */
+/* ---- plan (plan.c): the one place that lays out a session ---- */
 struct tleg_plan {
     struct tleg_block_shape shape;
     size_t x, activations, pooled, logits, condition, vectors, state, shared, lane; /* offsets in bytes */

@@ -22,7 +22,7 @@ tleg_status tleg_plan_make(tleg_context *context, const struct tleg_network *net
     size_t end = sizeof(struct tleg_session);
     plan->x = tleg_place(&end, x, sizeof(float));
     plan->activations = tleg_place(&end, activations > room ? activations : room, sizeof(float));
-    plan->pooled = tleg_place(&end, pooled, sizeof(float));
+    plan->pooled = tleg_place(&end, conditions ? 0 : pooled, sizeof(float));
     plan->logits = tleg_place(&end, config->distillation_token ? logits : 0, sizeof(float));
     plan->condition = tleg_place(&end, condition, sizeof(float));
     plan->vectors = tleg_place(&end, network->vectors, sizeof(float));

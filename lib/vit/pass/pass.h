@@ -210,7 +210,7 @@ size_t tleg_attention_pool_room(const tleg_config *config, int64_t batch,
 struct tleg_scratch tleg_attention_pool_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                                                 int64_t batch, bool backward);
 
-/* ---- the network: what a session runs, be it a model or an expander. Seam 2 ---- */
+/* ---- the network: what a session runs, be it a model or an expander ---- */
 struct tleg_network {
     const struct tleg_kernels *kernels;
     struct tleg_blas blas;

@@ -8,3 +8,10 @@ size_t tleg_place(size_t *end, size_t count, size_t element) {
     *end = tleg_size_align(*end);
     return at;
 }
+
+size_t tleg_place_rows(size_t *end, size_t rows, size_t columns) {
+    size_t count = 0;
+    if (!tleg_size_mul(rows, columns, &count))
+        *end = SIZE_MAX;
+    return tleg_place(end, count, sizeof(float));
+}

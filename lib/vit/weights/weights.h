@@ -23,6 +23,7 @@ struct tleg_layer { /* each site in one of the two, by its kind; a gate is a nor
 /* Reserves count elements at the next multiple of TLEG_ALIGN from *end on and returns their offset. Saturates: once a size does
  * not fit, *end is and stays SIZE_MAX. */
 size_t tleg_place(size_t *end, size_t count, size_t element);
+size_t tleg_place_rows(size_t *end, size_t rows, size_t columns); /* floats (rows, columns) */
 
 /* ---- packing from wherever numbers come from (pack.c) ----
  * Piece by piece, so that nobody holds a tensor as it is stored beside the same packed. */

@@ -14,6 +14,13 @@ printf 'red\ngreen\n' >two/batches.meta.txt
 try 0 new --kind dit --dim 16 --heads 2 --image 32 --patch 8 --classes 3 -o fresh.st
 learn="--data cifar --val cifar --batch 12 --log-every 1 --checkpoint-every 1"
 
+refuse() { # EXIT TEXT VERB...
+    code=$1 text=$2
+    shift 2
+    try "$code" "$@"
+    says err "$text"
+}
+
 # ---- a learngene ----
 try 0 distill --from fresh.st --depths 2-4 $learn --epochs 4 --log whole.json -o whole.st
 says out "for generators"
@@ -47,14 +54,14 @@ says out "validation noise told"
 try 0 tune model.st $learn --epochs 1 --teacher whole.st --teacher-depth 4 --alpha 0.5 -o taught.st
 says out "teacher: whole.st at depth 4"
 must sh -c '! cmp -s tuned.st taught.st'
+# one that cannot answer, or has learned in other numbers
+try 0 new --kind dit --dim 16 --heads 2 --image 32 --patch 8 --classes 3 --no-null-label -o bare.st
+refuse 1 "bare.st: has no null label to answer for a dropped one" tune model.st $learn --epochs 1 --teacher bare.st --teacher-depth 2 -o no.st
+try 0 tune model.st $learn --epochs 1 --label-drop 0 --teacher bare.st --teacher-depth 2 -o taught.st
+refuse 1 "a teacher for pictures of mean 0.5 and std 0.5; the student's have 0.25 and 0.5" \
+    tune model.st $learn --epochs 1 --mean 0.25,0.5,0.5 --std 0.5,0.5,0.5 --teacher whole.st --teacher-depth 2 -o no.st
 
 # ---- refused ----
-refuse() { # EXIT TEXT VERB...
-    code=$1 text=$2
-    shift 2
-    try "$code" "$@"
-    says err "$text"
-}
 try 0 learn --from fresh.st --data cifar --depths 2-3 --batch 12 --epochs 1 -o own.st
 says out "  tleg generate own.st --depth 3 -o drawn.png    any depth from 2 to 3"
 must sh -c '! grep -q classify out'

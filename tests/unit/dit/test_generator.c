@@ -299,6 +299,7 @@ static void drawing_begins_with_the_same_normal_numbers_everywhere(void **state)
     float *made = support_values(1, COUNT * EACH, 1, 0);
     OK(context, tleg_generator_make_noise(NULL, 5, 0, 3, EACH, made));
     OK(context, tleg_generator_make_noise(context, 5, 3, COUNT - 3, EACH, made + 3 * EACH));
+    assert_int_equal(tleg_generator_make_noise(context, 5, INT64_MAX, 2, EACH, made), TLEG_ERROR_ARGUMENT);
     tleg_sample_options given = options;
     given.noise = made;
     float *again = drawn_sample(generator, &given);
@@ -725,6 +726,8 @@ static void bad_input_is_named(void **state) {
     REFUSES(g, tleg_generator_sample(g, &options, out, floats), "label -1 of image 2");
     in.labels[2] = 0;
     REFUSES(g, tleg_generator_sample(g, &options, out, floats - 1), "images has");
+    REFUSES(g, tleg_generator_sample(g, &options, (float *)(void *)((char *)out + 1), floats), "images is not aligned");
+    REFUSES(g, tleg_generator_sample(g, &options, NULL, floats), "images is NULL");
     options.steps = 0;
     REFUSES(g, tleg_generator_sample(g, &options, out, floats), "steps");
     options.steps = 1001;

@@ -298,6 +298,110 @@ static void labels_are_dropped_as_often_as_asked(void **state) {
     drawn_free(&in);
 }
 
+/* The loss of a sandwich of these depths, the deepest teaching the others. */
+static tleg_train_loss sandwiched(const struct drawn *d, int32_t least, int32_t most) {
+    struct drawn_input in = drawn_read(plain, d);
+    const tleg_train_batch batch = batch_of(d, &in);
+    tleg_trainer_options options = options_of(d);
+    options.depth_mode = TLEG_DEPTH_SANDWICH;
+    options.depth_least = least;
+    options.depth_most = most;
+    options.in_place = 0.5;
+    tleg_trainer *trainer = open_trainer(plain, d, &options);
+    tleg_train_loss loss = {.struct_size = sizeof loss};
+    OK_TRAINER(trainer, tleg_trainer_backward(trainer, &batch, &loss));
+    tleg_trainer_free(trainer);
+    drawn_free(&in);
+    return loss;
+}
+
+static void the_deepest_pass_teaches_what_it_tells_itself(void **state) {
+    (void)state;
+    for (int32_t i = 0; i < drawn_count; i++) {
+        const tleg_train_loss alike = sandwiched(&drawn[i], 3, 3), apart = sandwiched(&drawn[i], 1, 4);
+        assert_true(alike.in_place == 0 && alike.labels > 0); /* three networks of three layers tell the same */
+        assert_true(apart.in_place > 0);
+    }
+}
+
+struct seen {
+    float noised[4096];
+    size_t floats;
+};
+
+static tleg_status TLEG_CALL look(void *host, int64_t batch, const float *noised, size_t floats, const int64_t *times,
+                                  const int64_t *labels, float *noise) {
+    struct seen *seen = host;
+    (void)batch, (void)times, (void)labels;
+    assert_true(floats <= sizeof seen->noised / sizeof *seen->noised);
+    memcpy(seen->noised, noised, floats * sizeof *noised);
+    memcpy(noise, noised, floats * sizeof *noised);
+    seen->floats = floats;
+    return TLEG_OK;
+}
+
+static tleg_status TLEG_CALL reduce_nothing(void *host, float *values, size_t count) {
+    (void)host, (void)values, (void)count;
+    return TLEG_OK;
+}
+
+static void noise_of(int32_t rank, struct seen *seen) {
+    const struct drawn *d = &drawn[0];
+    struct drawn_input in = drawn_read(plain, d);
+    tleg_train_batch batch = batch_of(d, &in);
+    tleg_trainer_options options = options_of(d);
+    batch.times = NULL;
+    batch.noise = NULL;
+    options.alpha = 0.5;
+    options.noise_teacher = look;
+    options.noise_teacher_host = seen;
+    options.rank = rank;
+    options.ranks = 2;
+    options.all_reduce = reduce_nothing;
+    tleg_trainer *trainer = open_trainer(plain, d, &options);
+    OK_TRAINER(trainer, tleg_trainer_backward(trainer, &batch, NULL));
+    tleg_trainer_free(trainer);
+    drawn_free(&in);
+}
+
+static void ranks_noise_the_same_images_differently(void **state) {
+    (void)state;
+    static struct seen first, second, again;
+    noise_of(0, &first);
+    noise_of(1, &second);
+    noise_of(1, &again);
+    assert_memory_equal(second.noised, again.noised, first.floats * sizeof(float));
+    for (size_t i = 0; i < first.floats; i++)
+        assert_true(first.noised[i] != second.noised[i]);
+}
+
+static void what_is_frozen_of_a_generator_stays(void **state) {
+    (void)state;
+    const struct drawn *d = &drawn[0];
+    struct drawn_input in = drawn_read(plain, d);
+    const tleg_train_batch batch = batch_of(d, &in);
+    tleg_trainer_options options = options_of(d);
+    options.freeze = TLEG_PART_BLOCKS;
+    tleg_trainer *frozen = open_trainer(plain, d, &options), *fresh = open_trainer(plain, d, &options);
+    int32_t moved = 0;
+    const char *name;
+    trainer_steps(frozen, &batch, 2);
+    for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(frozen, i)) != NULL; i++) {
+        tleg_tensor *before = trainer_value(plain, fresh, 0, name), *after = trainer_value(plain, frozen, 0, name);
+        tleg_tensor_info info = {.struct_size = sizeof info};
+        OK(plain, tleg_tensor_get_info(plain, after, &info));
+        const bool stays = memcmp(support_data(before), support_data(after), (size_t)info.bytes) == 0;
+        assert_true(stays || strncmp(name, "blocks.", 7) != 0);
+        moved += !stays;
+        tleg_tensor_free(before);
+        tleg_tensor_free(after);
+    }
+    assert_true(moved > 0);
+    tleg_trainer_free(frozen);
+    tleg_trainer_free(fresh);
+    drawn_free(&in);
+}
+
 /* ---- memory ---- */
 
 static void memory_of_a_generators_trainer_is_said_exactly(void **state) {
@@ -412,6 +516,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(positions_stay_and_the_loss_falls),
         cmocka_unit_test(a_noise_teacher_is_asked_for_the_images_as_they_are_noised),
         cmocka_unit_test(labels_are_dropped_as_often_as_asked),
+        cmocka_unit_test(the_deepest_pass_teaches_what_it_tells_itself),
+        cmocka_unit_test(ranks_noise_the_same_images_differently),
+        cmocka_unit_test(what_is_frozen_of_a_generator_stays),
         cmocka_unit_test(memory_of_a_generators_trainer_is_said_exactly),
         cmocka_unit_test(what_is_of_the_other_family_is_refused),
         cmocka_unit_test(batches_of_a_generator_are_refused_with_what_was_expected),

@@ -81,7 +81,7 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_run(tleg_generator *generator, int
                                                   float *noise, size_t noise_floats);
 
 /* Told after each step how far all images are; `images` (count of them) as they are now, on the way from noise. A value other
- * than 0 stops the drawing. Called on the thread that called, and may not use the generator. */
+ * than 0 stops the drawing, if there is a step left. Called on the thread that called, and may not use the generator. */
 typedef int32_t(TLEG_CALL *tleg_sample_fn)(void *host, int32_t step, int32_t steps, int64_t count, const float *images);
 
 /* What to draw. Zero it, set struct_size, count and steps. */
@@ -89,8 +89,9 @@ typedef struct tleg_sample_options {
     uint32_t struct_size; /* sizeof(tleg_sample_options) */
     int32_t steps;        /* needed, 1 to 1000: of DDIM with eta 0, over times evenly spread from 0 to 999 */
     int64_t count;        /* needed: images */
-    double guidance;      /* noise = null + guidance (label - null); 1: labels alone, at half the time, as without labels (1) */
-    uint64_t seed;        /* image i begins with normal numbers from (seed, i): the same on every machine */
+    double guidance; /* finite; noise = null + guidance (label - null); 1: labels alone, at half the time, as without labels (0:
+                        1) */
+    uint64_t seed;   /* image i begins with normal numbers from (seed, i): the same on every machine */
     const int64_t *labels;   /* (count), or NULL: the null label */
     const float *noise;      /* (count, image_floats) to begin with, or NULL: from the seed */
     const int32_t *depths;   /* (steps): the depth of each step, from noise to image, for an elastic generator; NULL: its own */

@@ -107,6 +107,7 @@ static struct tleg_scratch scratch_of(const struct tleg_kernels *kernels, const 
     tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, net->dim));
     tleg_scratch_join(&most, packing_scratch(kernels, shape->dtype, tleg_config_fc1(net)));
     tleg_scratch_join(&most, tleg_ends_of(net)->scratch(kernels, net, TLEG_F32, shape->batch, true));
+    tleg_scratch_join(&most, tleg_ends_of(net)->scratch(kernels, net, shape->dtype, shape->batch, true)); /* modulations' */
     return most;
 }
 

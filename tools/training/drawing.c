@@ -5,6 +5,13 @@
 
 /* ---- options ---- */
 
+/* Whether a generator has one of the parts that are not to learn. */
+static bool has_frozen(const struct invocation *call, const struct training_options *o) {
+    const int32_t wanting = TLEG_PART_NORM1 | TLEG_PART_NORM2 | TLEG_PART_NORM | TLEG_PART_LS1 | TLEG_PART_LS2;
+    int32_t freeze;
+    return training_read_freeze(call, o->freeze, &freeze) == EXIT_DONE && (freeze & ~wanting) != 0;
+}
+
 int training_check_drawing(const struct state *state) {
     const struct training_options *o = state->options;
     const struct invocation *call = state->call;
@@ -20,6 +27,10 @@ int training_check_drawing(const struct state *state) {
     if (state->recipe.mixed || state->recipe.smoothing > 0 || o->class_weights || o->tau != 1)
         return tool_misuse(
             call, "--mixup, --cutmix, --smoothing, --tau and --class-weights are for classifiers, and %s is a generator", path);
+    if (o->label_drop >= 1)
+        return tool_misuse(call, "--label-drop takes a share from 0 to less than 1; found %g", o->label_drop);
+    if (o->freeze && !has_frozen(call, o))
+        return tool_misuse(call, "--freeze %s: %s has no such part: its norms have no weights", o->freeze, path);
     if (o->label_drop > 0 && state->source.config.no_null_label)
         return tool_misuse(call, "--label-drop %g: %s has no null label to stand for a dropped one", o->label_drop, path);
     return EXIT_DONE;
@@ -71,7 +82,7 @@ tleg_status TLEG_CALL training_teach_noise(void *host, int64_t batch, const floa
 
 /* ---- validation ---- */
 
-enum { NOISE_SEED = 20230611, TIMES_APART = 619 }; /* a prime: times of neighbours are spread over all */
+enum { NOISE_SEED = 20230611 };
 
 /* What a unit's images are judged with. */
 struct judging {
@@ -120,12 +131,18 @@ static int judge_depth(struct judging *j, const struct feed_unit *unit, struct s
     return training_score_told(state, unit->count, j->image, j->noise, j->answer, j->told, score);
 }
 
+/* Multiples of the golden ratio, modulo 1: times of any number of images are spread evenly over all. */
+static int64_t time_of(int64_t image, int64_t steps) {
+    const uint64_t share = (uint64_t)image * UINT64_C(0x9E3779B97F4A7C15) >> 32; /* of 2^32 */
+    return (int64_t)(share * (uint64_t)steps >> 32);
+}
+
 static int judge_unit(struct judging *j, const struct feed_unit *unit, bool elastic) {
     struct state *state = j->state;
     const int64_t count = (int64_t)unit->count;
     int code = EXIT_DONE;
     for (int64_t i = 0; i < count; i++)
-        j->times[i] = (j->seen + i) * TIMES_APART % j->steps;
+        j->times[i] = time_of(j->seen + i, j->steps);
     if (tleg_generator_make_noise(state->context, NOISE_SEED, j->seen, count, j->image, j->noise) != TLEG_OK ||
         tleg_generator_add_noise(state->context, count, j->image, unit->images, j->noise, j->times, j->noised) != TLEG_OK)
         return tool_fail_context(state->call, state->context);

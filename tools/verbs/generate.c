@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,7 +32,7 @@ struct options {
     struct expansion expansion;
     const char *label, *input, *depths, *out;
     int32_t count, steps, batch, scale;
-    double guidance;
+    double guidance, latent_scale;
     uint64_t seed;
     const char *seed_text;
     enum form form;
@@ -57,13 +58,15 @@ struct drawing {
 
 /* ---- what is asked ---- */
 
+/* In letters of either case. */
 static bool ends_in(const char *text, const char *ending) {
     const size_t length = strlen(text), last = strlen(ending);
-    return length >= last && strcmp(text + length - last, ending) == 0;
+    return length >= last && strcasecmp(text + length - last, ending) == 0;
 }
 
 static int settle_form(const struct invocation *call, struct options *options) {
-    static const char *const others[] = {".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"};
+    static const char *const others[] = {".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm",
+                                         ".pgm", ".pnm",  ".svg", ".avif", ".pdf", ".npy", ".npz",  ".csv"};
     struct stat what;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (ends_in(options->out, others[i]))
@@ -171,6 +174,18 @@ static int take_input(const struct invocation *call, struct drawing *drawing) {
     return EXIT_DONE;
 }
 
+/* A file that says no scale has latents in the scale that the call says, or as they are drawn. */
+static int settle_scale(const struct invocation *call, struct drawing *drawing) {
+    struct source *source = &drawing->source;
+    const double asked = drawing->options->latent_scale;
+    if (!(asked > 0))
+        return EXIT_DONE;
+    if (!source_draws_latents(source) && source->config.channels != 3)
+        return tool_misuse(call, "--latent-scale is for latents, and %s draws pictures", source->path);
+    source->latent_scale = asked;
+    return EXIT_DONE;
+}
+
 static struct grid grid_of(const struct drawing *drawing) {
     const tleg_config *config = &drawing->source.config;
     const int64_t rows = (drawing->count + drawing->columns - 1) / drawing->columns;
@@ -250,6 +265,8 @@ static int prepare(const struct invocation *call, struct drawing *drawing) {
     if (code == EXIT_DONE)
         code = options->input ? take_input(call, drawing) : settle_labels(call, drawing);
     if (code == EXIT_DONE)
+        code = settle_scale(call, drawing);
+    if (code == EXIT_DONE)
         code = check_form(call, drawing);
     if (code == EXIT_DONE)
         code = make_folder(call, drawing);
@@ -326,8 +343,9 @@ static int check_finite(const struct invocation *call, const struct drawing *dra
     const size_t numbers = (size_t)drawing->info.image_floats;
     for (size_t i = 0; i < (size_t)drawing->count * numbers; i++)
         if (!isfinite(drawing->data[i]))
-            return tool_fail(call, "%s: what is drawn of picture %zu is not finite%s; nothing is written", drawing->source.path,
-                             i / numbers, drawing->guidance != 1 ? ": lower --guidance" : ": its weights may not be finite");
+            return tool_fail(
+                call, "%s: what is drawn of picture %zu is not finite%s; nothing is written", drawing->source.path, i / numbers,
+                drawing->guidance != 1 ? ": lower --guidance, if its weights are finite" : ": its weights may not be finite");
     return EXIT_DONE;
 }
 
@@ -389,6 +407,10 @@ static int write_png(const struct invocation *call, const struct grid *grid, con
 static int write_folder(const struct invocation *call, const struct drawing *drawing) {
     struct grid one = grid_of(drawing);
     int code = EXIT_DONE;
+    char *next = picture_path(drawing, drawing->count);
+    if (next && access(next, F_OK) == 0)
+        tool_note(call, "%s holds pictures of an earlier call, from %s on", drawing->options->out, next);
+    free(next);
     one.count = one.columns = one.rows = 1;
     for (int64_t i = 0; i < drawing->count && code == EXIT_DONE; i++) {
         char *path = picture_path(drawing, i);
@@ -468,6 +490,7 @@ static int run_generate(const struct verb *verb, int argc, char **argv) {
         {"--input", OPTION_TEXT, &options.input, 0, 0, NULL},
         {"--batch", OPTION_COUNT, &options.batch, 1, 65536, NULL},
         {"--scale", OPTION_COUNT, &options.scale, 1, 64, NULL},
+        {"--latent-scale", OPTION_REAL, &options.latent_scale, 0, 0, NULL},
         {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},
         OPTIONS_END,
     };
@@ -524,6 +547,7 @@ const struct verb verb_generate = {
         "  -o OUT        OUT.png: a grid; DIR/: a PNG for each, 00000.png and so on; OUT.safetensors: a file with numbers,\n"
         "                \"images\", f32 [B,C,I,I], and \"labels\". Latents are written so alone, as their\n"
         "                decoder takes them: divided by the scale at which they were learned\n"
+        "  --latent-scale S  that scale, where the file does not say it: 0.18215 for Stable Diffusion's autoencoder\n"
         "\n"
         "--json: {\"file\", \"images\", \"labels\" (numbers), \"depth\" (null with --depths), \"depths\", \"steps\", "
         "\"guidance\", "

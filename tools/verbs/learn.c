@@ -12,8 +12,8 @@ struct options {
     struct training_options training;
     struct training_target target;
     const char *from, *depths;
-    char scored[24]; /* the depths, as --val-depths takes them */
-    bool *draws;     /* becomes whether it is a generator that learns */
+    char scored[24];    /* the depths, as --val-depths takes them */
+    const char **drawn; /* becomes what a generator's pictures, or latents, may be written to; NULL: a classifier learns */
 };
 
 static int begin(const struct invocation *call, tleg_context *context, struct dataset *set, struct source *source,
@@ -23,7 +23,8 @@ static int begin(const struct invocation *call, tleg_context *context, struct da
         return tool_fail(call, "%s: one class, \"%s\"; expected a folder for each of two or more", options->training.data,
                          set->classes[0]);
     const int code = retarget_gene(call, context, options->from, options->training.seed, set, source);
-    *options->draws = source_draws(&source->config);
+    if (source_draws(&source->config))
+        *options->drawn = set->latents.file ? "drawn.safetensors" : "drawn.png";
     return code;
 }
 
@@ -77,8 +78,8 @@ static void print_next(const struct options *options) {
     const char *out = options->training.out;
     int32_t least = options->target.depth_least, most = options->target.depth_most;
     printf("next:\n");
-    if (*options->draws)
-        tool_line("  tleg generate %s --depth %d -o drawn.png    any depth from %d to %d", out, (int)most, (int)least,
+    if (*options->drawn)
+        tool_line("  tleg generate %s --depth %d -o %s    any depth from %d to %d", out, (int)most, *options->drawn, (int)least,
                   (int)most);
     else
         tool_line("  tleg classify %s --depth %d PICTURE.jpg    any depth from %d to %d", out, (int)most, (int)least,
@@ -88,8 +89,8 @@ static void print_next(const struct options *options) {
 }
 
 static int run_learn(const struct verb *verb, int argc, char **argv) {
-    bool draws = false;
-    struct options options = {.training = TRAINING_DEFAULTS, .target = {.warmup = 5, .in_place = 1}, .draws = &draws};
+    const char *drawn = NULL;
+    struct options options = {.training = TRAINING_DEFAULTS, .target = {.warmup = 5, .in_place = 1}, .drawn = &drawn};
     options.training.epochs = USUAL_EPOCHS;
     options.training.keep = KEEP_BEST;
     const struct option table[] = {

@@ -22,9 +22,8 @@ static void lay_out(const tleg_config *config, int32_t batch, struct layout *lay
 static tleg_status check_kind(tleg_context *context, const tleg_config *config) {
     if (tleg_config_draws(config))
         return TLEG_OK;
-    return tleg_fail(
-        context, TLEG_ERROR_ARGUMENT,
-        "generator: expected a generator (a Diffusion Transformer), found a classifier: tleg_session_create runs it");
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                     "generator: expected a generator (a Diffusion Transformer), found a classifier: a session runs it");
 }
 
 static tleg_status read_options(tleg_context *context, const tleg_generator_options *host, int32_t *batch) {

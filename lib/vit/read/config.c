@@ -12,12 +12,15 @@ static const char *const forms[] = {"unknown", "learngene", "model"};
 
 /* Where no key says it: a Diffusion Transformer's patches are embedded under another name. */
 static tleg_status take_family(struct tleg_config_reader *reader, const char *word) {
-    const bool draws = tleg_read_has(reader, "x_embedder.proj.weight");
+    static const char embedder[] = "x_embedder.proj.weight";
+    const char *wrapped;
+    const bool classifies = tleg_read_has(reader, "patch_embed.proj.weight"), alone = tleg_read_has(reader, embedder);
+    const bool draws = alone || (!classifies && tleg_read_any(reader, "", embedder, &wrapped));
     reader->c->kind = draws ? TLEG_KIND_DIT : TLEG_KIND_VIT;
-    if (!word || draws == (strncmp(word, "dit", 3) == 0) || tleg_read_has(reader, "patch_embed.proj.weight") == draws)
+    if (!word || draws == (strncmp(word, "dit", 3) == 0) || classifies == draws)
         return TLEG_OK;
     return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.kind says \"%s\", but \"%s\" belongs to a %s", reader->label,
-                     word, draws ? "x_embedder.proj.weight" : "patch_embed.proj.weight",
+                     word, draws ? embedder : "patch_embed.proj.weight",
                      draws ? "generator (a Diffusion Transformer)" : "classifier");
 }
 

@@ -101,15 +101,21 @@ static bool is_beside(const struct tleg_config_reader *reader, const char *prefi
     return is_proper_name(name) || tleg_read_has(reader, other);
 }
 
-/* What stands before "patch_embed.proj.weight", when that is there once and no other of its names is bare: with "model."
- * and "model_ema.", or one name without, nothing says which is meant. False when there is no such prefix. */
-static bool find_prefix(const struct tleg_config_reader *reader, char prefix[TLEG_WHAT_TEXT]) {
-    static const char inner[] = "patch_embed.proj.weight"; /* of learngenes and models */
+/* What learngenes and models have: of classifiers, and of generators. */
+static const char inners[2][24] = {"patch_embed.proj.weight", "x_embedder.proj.weight"};
+
+static bool is_inner(const char *name) {
+    return strcmp(name, inners[0]) == 0 || strcmp(name, inners[1]) == 0;
+}
+
+/* What stands before `inner`, when that is there once and no other of its names is bare: with "model." and "model_ema.", or one
+ * name without, nothing says which is meant. False when there is no such prefix. */
+static bool find_prefix(const struct tleg_config_reader *reader, const char *inner, char prefix[TLEG_WHAT_TEXT]) {
     int64_t from = 0;
     const char *wrapped = next_wrapped(reader, inner, &from);
     if (!wrapped || strlen(wrapped) >= TLEG_WHAT_TEXT || next_wrapped(reader, inner, &from))
         return false;
-    const size_t length = strlen(wrapped) - (sizeof inner - 1);
+    const size_t length = strlen(wrapped) - strlen(inner);
     const struct tleg_entry *entries;
     const int64_t count = tleg_file_entries(reader->file, &entries);
     for (int64_t k = 0; k < count; k++)
@@ -123,7 +129,7 @@ static bool find_prefix(const struct tleg_config_reader *reader, char prefix[TLE
 tleg_status tleg_config_unwrap(tleg_context *context, const tleg_file *file, tleg_file **bare) {
     const struct tleg_config_reader reader = {.context = context, .file = file, .label = tleg_file_label(file)};
     char prefix[TLEG_WHAT_TEXT] = "";
-    if (find_prefix(&reader, prefix))
+    if (find_prefix(&reader, inners[0], prefix) || find_prefix(&reader, inners[1], prefix))
         tleg_log(context, "%s: names begin with \"%s\": read without it", reader.label, prefix);
     return tleg_file_view(context, file, prefix, bare);
 }
@@ -164,7 +170,7 @@ static tleg_status fail_missing(const struct tleg_config_reader *reader, const c
     int64_t from = 0;
     const char *wrapped = next_wrapped(reader, name, &from);
     const bool head = strcmp(name, "head.bias") == 0;
-    if (wrapped && strcmp(name, "patch_embed.proj.weight") == 0)
+    if (wrapped && is_inner(name))
         return fail_wrapped(reader, name, wrapped, next_wrapped(reader, name, &from));
     if ((head || strcmp(name, "patch_embed.proj.bias") == 0) && !tleg_file_get_metadata(reader->file, "tleg.kind"))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,

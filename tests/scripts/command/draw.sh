@@ -12,7 +12,7 @@ if ! command -v python3 >/dev/null; then
 fi
 
 # numbers.py far FILE NAME FILE NAME LIMIT: two tensors are no further apart. set FILE OUT TENSOR INDEX VALUE: of int64. drop FILE OUT
-# TENSOR: without it. png FILE [NUMBERS]: its width, height and channels; its pixels are those numbers.
+# TENSOR: without it. wrap FILE OUT PREFIX...: each name after each prefix, and no metadata. png FILE [NUMBERS]: its width, height and channels; its pixels are those numbers.
 cat >numbers.py <<'P'
 import json, math, struct, sys, zlib
 def load(path):
@@ -45,6 +45,12 @@ elif what == 'drop':
         entry['data_offsets'] = [len(left), len(left) + end - start]
         left += data[start:end]
     save(rest[0], header, left)
+elif what == 'wrap':
+    header, data = load(path)
+    header.pop('__metadata__', None)
+    wrapped = {prefix + name: {**entry, 'data_offsets': [k * len(data) + at for at in entry['data_offsets']]}
+               for k, prefix in enumerate(rest[1:]) for name, entry in header.items()}
+    save(rest[0], wrapped, data * len(rest[1:]))
 elif what == 'png':
     data, at, pixels = open(path, 'rb').read(), 8, b''
     while at < len(data):
@@ -96,6 +102,18 @@ while read -r name depth image patch channels labels batch rest; do
     says out "\"null_label\":$labels"
     says out "\"image_size\":$image,\"patch_size\":$patch"
 done <"$golden/drawn.txt"
+# what a wrapper put before all names is taken off
+must numbers wrap draw-colour.st bare.st ""
+try 0 run bare.st --heads 2 --input "$golden/draw-colour.in.safetensors" -o bare.out.st
+for prefix in module. _orig_mod. model.diffusion_model.; do
+    must numbers wrap draw-colour.st wrapped.st "$prefix"
+    try 0 run wrapped.st --heads 2 --input "$golden/draw-colour.in.safetensors" -o wrapped.out.st
+    says err "names begin with \"$prefix\": read without it"
+    same wrapped.out.st bare.out.st
+done
+must numbers wrap draw-colour.st two.st model. ema.
+try 1 run two.st --heads 2 --input "$golden/draw-colour.in.safetensors" -o no.st
+says err 'missing tensor "x_embedder.proj.weight"; found "model.x_embedder.proj.weight" and "ema.x_embedder.proj.weight"'
 gene=$golden/draw-colour.gene.safetensors in=$golden/draw-colour.in.safetensors
 grey=$golden/draw-pixels.gene.safetensors latents=$golden/draw-latents.gene.safetensors
 try 0 run "$gene" --depth 4 --dtype bf16 --input "$in" -o half.st --json
@@ -110,7 +128,7 @@ must test "$(numbers png grid.png)" = "70 70 3" # 4 x 4 of 16 pixels, and gaps o
 try 0 generate "$gene" --depth 3 --steps 3 --threads 3 --batch 5 -o threads.png
 for out in far.png far.st far/; do # no picture is what is not finite
     try 1 generate "$gene" --depth 3 --steps 3 --guidance 1e38 -o "$out"
-    says err "$gene: what is drawn of picture 0 is not finite: lower --guidance; nothing is written"
+    says err "$gene: what is drawn of picture 0 is not finite: lower --guidance, if its weights are finite; nothing is written"
     must test ! -e "$out"
 done
 must numbers set "$in" nan.st noise 1000 9205357640488583168 # two of f32, nan
@@ -133,6 +151,15 @@ try 0 generate "$gene" --depth 3 --steps 2 --count 10 -o ten.png
 must test "$(numbers png ten.png)" = "88 34 3" # 5 x 2
 try 0 generate "$gene" --depth 3 --steps 2 --count 3 -o many/
 must test "$(find many -type f | LC_ALL=C sort | tr '\n' ' ')" = "many/00000.png many/00001.png many/00002.png "
+try 0 generate "$gene" --depth 3 --steps 2 --count 2 -o many/
+says err "many/ holds pictures of an earlier call, from many/00002.png on"
+try 0 generate "$gene" --depth 3 --steps 2 --count 10 -o ten.PNG
+same ten.PNG ten.png
+for ending in npy svg JPG; do
+    try 2 generate "$gene" --depth 3 --steps 2 -o "no.$ending"
+    says err "-o takes a file that ends in .png or .safetensors"
+    must test ! -e "no.$ending"
+done
 must test "$(numbers png many/00002.png)" = "16 16 3"
 for one in "$gene 3" "$grey 1"; do
     # shellcheck disable=SC2086 # words

@@ -72,6 +72,8 @@ refuse 1 "a generator cannot teach a classifier" tune judge.st $learn --epochs 1
 refuse 2 "are for classifiers" tune model.st $learn --epochs 1 --mixup 0.5 -o no.st
 refuse 2 "are for classifiers" tune model.st $learn --epochs 1 --smoothing 0.1 -o no.st
 refuse 2 "are for classifiers" tune model.st $learn --epochs 1 --tau 2 -o no.st
+refuse 2 "norms have no weights" tune model.st $learn --epochs 1 --freeze norm1,norm -o no.st
+refuse 2 "share from 0 to less than 1; found 1" tune model.st $learn --epochs 1 --label-drop 1 -o no.st
 refuse 2 "is a classifier" tune judge.st $learn --epochs 1 --label-drop 0.1 -o no.st
 refuse 2 "another generator's" tune model.st $learn --epochs 1 --teacher-command true -o no.st
 refuse 1 "expected the same" distill --from fresh.st --depths 2-4 --data two --epochs 1 --batch 4 -o no.st

@@ -130,6 +130,8 @@ try 0 generate a.st --depth 3 --label light --count 3 --steps 4 --seed 7 -o draw
 now="the scale is undone"
 must python3 compare.py twice drawn-one.st drawn-call.st
 scale drawn-call.st 0.5
+try 0 generate a.st --depth 3 --label light --count 3 --steps 4 --seed 7 --latent-scale 0.5 -o drawn-said.st
+same drawn-said.st drawn-call.st
 make twins.st names='["dark","dark"]'
 try 1 distill --from fresh.st --data twins.st $learn -o x.st
 says err 'twins.st: "dark" is the name of class 0 and of class 1: expected a name of its own for each'
@@ -223,6 +225,8 @@ refuse 1 "draws latents of 4 channels: expected --data FILE" distill --from fres
 refuse 1 "expected latents, as --data is, found pictures" distill --from fresh.st --data f32.st --val pictures $validate -o no.st
 try 0 new --kind dit --dim 16 --heads 2 --image 8 --patch 4 --channels 3 --classes 2 -o colours.st
 refuse 1 "expected pictures, as --data is, found latents" distill --from colours.st --data pictures --val three.st $validate -o no.st
+try 0 new --kind dit --dim 16 --heads 2 --image 8 --patch 4 --channels 1 --classes 2 -o one.st
+refuse 2 "--latent-scale is for latents" generate one.st --depth 2 --latent-scale 0.5 -o no.st
 refuse 2 "--latent-scale is for latents" distill --from colours.st --data pictures --latent-scale 0.5 $validate -o no.st
 
 # ---- latents are no pictures: also where they have three channels ----

@@ -146,7 +146,7 @@ static tleg_status join(struct tleg_making *making, const struct tleg_rule *rule
     }
     if (made->rank != rank || (rank > 1 && made->shape[1] != width) || !tleg_dtype_is_real(entry->dtype))
         return fail_piece(making, rule, entry, "floating-point numbers in rows as long as those before them");
-    struct tleg_piece *piece;
+    struct tleg_piece *piece = NULL;
     const tleg_status status = add(making, &making->pieces, (void **)&piece);
     if (status != TLEG_OK)
         return status;
@@ -160,7 +160,7 @@ static tleg_status join(struct tleg_making *making, const struct tleg_rule *rule
 /* One tensor as a whole: as it is, transposed, or over patches. */
 static tleg_status take_whole(struct tleg_making *making, const struct tleg_rule *rule, const struct tleg_rule_piece *asked,
                               const struct tleg_entry *entry, struct tleg_tensor_made *made) {
-    struct tleg_piece *piece;
+    struct tleg_piece *piece = NULL;
     int32_t channels = 0;
     const tleg_status status = add(making, &making->pieces, (void **)&piece);
     if (status != TLEG_OK)
@@ -187,7 +187,7 @@ static tleg_status take_whole(struct tleg_making *making, const struct tleg_rule
 
 tleg_status tleg_making_add(struct tleg_making *making, const struct tleg_rule *rule, const struct tleg_capture *capture) {
     static const struct tleg_rule_text no_prefix;
-    struct tleg_tensor_made *made;
+    struct tleg_tensor_made *made = NULL;
     tleg_status status = add(making, &making->made, (void **)&made);
     if (status != TLEG_OK)
         return status;
@@ -230,7 +230,7 @@ static tleg_status add_one(struct tleg_making *making, struct tleg_piece piece, 
 }
 
 tleg_status tleg_making_keep(struct tleg_making *making, const struct tleg_entry *entry, const char *name) {
-    struct tleg_tensor_made *made;
+    struct tleg_tensor_made *made = NULL;
     const tleg_status status = add_one(making, tleg_piece_whole(entry), entry->rank, entry->shape, &made);
     if (status == TLEG_OK)
         made->kept = name;
@@ -242,7 +242,7 @@ tleg_status tleg_making_compute(struct tleg_making *making, const char *name, co
     struct tleg_piece piece = {.numbers = numbers, .count = 1};
     for (int32_t k = 0; k < rank; k++)
         piece.count *= (uint64_t)shape[k];
-    struct tleg_tensor_made *made;
+    struct tleg_tensor_made *made = NULL;
     const tleg_status status = add_one(making, piece, rank, shape, &made);
     if (status == TLEG_OK)
         snprintf(made->name, sizeof made->name, "%s", name);
@@ -250,7 +250,7 @@ tleg_status tleg_making_compute(struct tleg_making *making, const char *name, co
 }
 
 tleg_status tleg_making_say(struct tleg_making *making, struct tleg_pair pair) {
-    struct tleg_pair *own;
+    struct tleg_pair *own = NULL;
     const tleg_status status = add(making, &making->pairs, (void **)&own);
     if (status == TLEG_OK)
         *own = pair;

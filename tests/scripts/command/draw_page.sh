@@ -45,6 +45,14 @@ assert average(pullovers, middle, range(4, 8)) > average(trousers, middle, range
 else
     echo "SKIP draw_page what it draws: python3 is not installed"
 fi
+
+# ---- how far it is from real pictures, as docs/generation.md measures it ----
+now="examples/generation/distance.sh"
+try 0 generate "$gene" --depth 4 --steps 2 --count 20 --seed 5 -o real/
+TLEG=$tleg EACH=2 STEPS=2 must sh "$examples/generation/distance.sh" "$gene" real real distances >distances.jsonl 2>notes
+must test "$(grep -c '^{"set":"depth [0-9]*","steps":2,"distance":{"distance":[0-9]' distances.jsonl)" -eq 4
+must grep -qE '^\{"set":"real","steps":2,"distance":\{"distance":(-?0\.0,|-?[0-9.]*e-)' distances.jsonl # of the same pictures
+
 if [ $failures -gt 0 ]; then
     echo "$failures of $checks checks of draw_page failed"
     exit 1

@@ -70,6 +70,7 @@ static void leave_out(const struct tleg_making *making, struct tleg_rule_text pa
 }
 
 static tleg_status apply_rule(struct work *work, const struct tleg_rule *rule) {
+    const struct tleg_naming *naming = work->making.naming;
     tleg_status status = TLEG_OK;
     if (rule->piece_count == 0)
         return apply_key(work, rule, &work->arenas[0], true);
@@ -80,22 +81,23 @@ static tleg_status apply_rule(struct work *work, const struct tleg_rule *rule) {
         leave_out(&work->making, pattern, prefix, &found);
     else
         status = make_all(&work->making, rule, pattern, prefix, &found);
-    if (status == TLEG_OK && found == 0 && !work->making.naming->family)
-        return tleg_fail(work->making.naming->context, TLEG_ERROR_FORMAT, "%s: names: line %lld: no tensor '%.*s'",
-                         tleg_file_label(work->making.naming->file), (long long)rule->line, (int)pattern.length, pattern.text);
+    if (status == TLEG_OK && found == 0 && !naming->family)
+        return tleg_fail(naming->context, TLEG_ERROR_FORMAT, "%s: names: line %lld: no tensor '%.*s'",
+                         tleg_file_label(naming->file), (long long)rule->line, (int)pattern.length, pattern.text);
     return status;
 }
 
 /* The rules that leave tensors out, or the others. */
 static tleg_status apply_some(struct work *work, bool nothing) {
+    const struct tleg_naming *naming = work->making.naming;
     struct tleg_rule_cursor at = {0};
     struct tleg_rule rule;
-    tleg_status status = tleg_rules_next(work->making.naming->context, work->making.naming->rules, &at, &rule);
+    tleg_status status = tleg_rules_next(naming->context, naming->rules, &at, &rule);
     while (status == TLEG_OK && rule.line > 0) {
         if (rule.nothing == nothing)
             status = apply_rule(work, &rule);
         if (status == TLEG_OK)
-            status = tleg_rules_next(work->making.naming->context, work->making.naming->rules, &at, &rule);
+            status = tleg_rules_next(naming->context, naming->rules, &at, &rule);
     }
     return status;
 }
@@ -109,11 +111,11 @@ static tleg_status apply_rules(struct work *work) {
 /* ---- what is computed ---- */
 
 static tleg_status fold(struct work *work) {
+    const struct tleg_naming *naming = work->making.naming;
     struct tleg_fold *f = &work->fold;
-    if (!work->making.naming->family || !work->making.naming->family->folds)
+    if (!naming->family || !naming->family->folds)
         return TLEG_OK;
-    tleg_status status =
-        tleg_names_fold(work->making.naming->context, work->making.naming->file, work->making.naming->prefix, f);
+    tleg_status status = tleg_names_fold(naming->context, naming->file, naming->prefix, f);
     if (status != TLEG_OK)
         return status;
     for (size_t k = 0; k < sizeof f->entries / sizeof *f->entries; k++)

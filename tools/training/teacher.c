@@ -171,9 +171,8 @@ int training_open_teacher(struct state *state) {
     size_t batch = (size_t)(options->batch / state->ranks.count), classes = (size_t)state->source.config.classes;
     if (!options->teacher && !options->teacher_command && !options->recorded)
         return EXIT_DONE;
-    if (!training_draws(state)) /* of noise the trainer asks */
-        state->teacher.logits = malloc(batch * classes * sizeof(float));
-    if (!state->teacher.logits && !training_draws(state))
+    const bool asked_here = !training_draws(state); /* of noise the trainer asks */
+    if (asked_here && !(state->teacher.logits = malloc(batch * classes * sizeof(float))))
         return tool_fail_memory(state->call);
     int code = options->record ? training_spare_recording(state, options->record) : EXIT_DONE;
     if (code != EXIT_DONE)

@@ -45,10 +45,11 @@ static tleg_status check_arrays(tleg_generator *g, const tleg_sample_options *o,
 
 /* Where every label is the null label there is nothing to be guided by. */
 static bool has_labels(const tleg_generator *g, const tleg_sample_options *o) {
+    const int64_t count = o->labels ? o->count : 0;
     int64_t i = 0;
-    while (o->labels && i < o->count && o->labels[i] == g->config->classes)
+    while (i < count && o->labels[i] == g->config->classes)
         i++;
-    return o->labels && i < o->count;
+    return i < count;
 }
 
 static void begin(const tleg_generator *g, const tleg_sample_options *o, float *images) {

@@ -18,8 +18,17 @@ import json
 import os
 import struct
 import sys
+from pathlib import Path
 
 MAGIC = b'TLEG'
+
+
+def multiplies_bf16():
+    """Whether this processor does. Elsewhere PyTorch imitates it, some ten times slower than f32."""
+    import torch
+    about = Path('/proc/cpuinfo')
+    known = set(about.read_text(encoding='utf-8', errors='replace').split()) if about.exists() else set()
+    return torch.backends.mkldnn.is_available() and not known.isdisjoint(('avx512_bf16', 'amx_bf16', 'bf16'))
 
 
 def three(text):
@@ -39,7 +48,7 @@ def parse():
     parser.add_argument('--mean', type=three, metavar='R,G,B', help='of its images, where they differ from the student\'s')
     parser.add_argument('--std', type=three, metavar='R,G,B')
     parser.add_argument('--threads', type=int, default=os.cpu_count(), help='to compute with (all cores)')
-    parser.add_argument('--bf16', action='store_true', help='compute convolutions and products in bfloat16')
+    parser.add_argument('--bf16', action='store_true', help='compute convolutions and products in bfloat16, if the processor does')
     parser.add_argument('--channels-last', action='store_true', help='the order of memory that convolutions like best')
     return parser.parse_args()
 
@@ -110,7 +119,10 @@ class Teacher:
         self.model, self.size = load(args, setup['classes']).eval(), args.size
         self.layout = torch.channels_last if args.channels_last else torch.contiguous_format
         self.model.to(memory_format=self.layout)
-        self.precision = (lambda: torch.autocast('cpu', torch.bfloat16)) if args.bf16 else contextlib.nullcontext
+        bf16 = args.bf16 and multiplies_bf16()
+        if bf16 != args.bf16:
+            print('serve.py: --bf16: this processor does not multiply it; it computes in f32', file=sys.stderr)
+        self.precision = (lambda: torch.autocast('cpu', torch.bfloat16)) if bf16 else contextlib.nullcontext
         given, own = [(torch.tensor(mean).view(3, 1, 1), torch.tensor(std).view(3, 1, 1)) for mean, std in (
             (setup['mean'], setup['std']), (args.mean or setup['mean'], args.std or setup['std']))]
         self.same = args.mean is None and args.std is None  # as the student's

@@ -7,8 +7,8 @@ r"""Train a small convolutional teacher for 32-pixel pictures, on a processor wi
 
 The network and its schedule follow what K. Jordan describes in "94% on CIFAR-10 in 3.29 seconds" (arXiv 2404.00498): a fixed
 first layer that whitens patches of 2 x 2 pixels, three groups of convolutions, a triangular learning rate, alternating flips,
-averaged weights; and boxes of other pictures are pasted into half of the batches (CutMix). Needs torch, numpy and Pillow. Every
-epoch ends with a checkpoint; the same command goes on from there.
+averaged weights; and boxes of other pictures are pasted into half of the batches (CutMix). It computes in bf16 where the processor
+does. Needs torch, numpy and Pillow, and serve.py beside it. Every epoch ends with a checkpoint; the same command goes on from there.
 
 DATA is a folder for each class. Of each class's sorted list every N-th picture, from the first on, is kept for validation, as
 `tleg distill --val-every N` does.
@@ -24,6 +24,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from PIL import Image
+
+from serve import multiplies_bf16
 
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)
@@ -123,9 +125,9 @@ def cutmix(images):
     return mixed, order, 1 - (bottom - top) * (right - left) / side ** 2
 
 
-def accuracy(model, images, labels):
+def accuracy(model, images, labels, bf16):
     model.eval()
-    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16, enabled=bf16):
         right = [(model(x.contiguous(memory_format=torch.channels_last)).argmax(1) == y).sum()
                  for x, y in zip(images.split(500), labels.split(500))]
     return 100 * sum(right).item() / len(labels)
@@ -148,6 +150,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 
+    bf16 = multiplies_bf16()
     (images, labels), validation = read(args.data, args.val_every, args.output.with_suffix('.npz'))
     torch.manual_seed(args.seed)
     model = Teacher(int(labels.max()) + 1).to(memory_format=torch.channels_last)
@@ -193,7 +196,7 @@ def main():
                 batch, other, share = cutmix(batch)
                 targets = share * targets + (1 - share) * targets[other]
             batch = batch.contiguous(memory_format=torch.channels_last)
-            with torch.autocast('cpu', torch.bfloat16):
+            with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
                 logits = model(batch)
             loss = F.cross_entropy(logits.float(), targets, label_smoothing=args.smoothing)
             optimiser.zero_grad(set_to_none=True)
@@ -208,7 +211,7 @@ def main():
                         value.copy_(average[name])
                     else:
                         average[name].copy_(value)
-        score = accuracy(model, *validation)
+        score = accuracy(model, *validation, bf16)
         partial = args.output.with_suffix('.part')
         torch.save({'model': model.state_dict(), 'average': average, 'optimiser': optimiser.state_dict(),
                     'epoch': epoch + 1, 'classes': model.head.out_features, 'accuracy': score}, partial)

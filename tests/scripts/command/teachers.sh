@@ -52,9 +52,10 @@ def make(path):
     return Sums()
 END
     served="$torch $serve --module module.py:make --mean 0,0,0 --std 1,1,1 --threads 1"
-    try 0 $plain --flip 0.5 --teacher-command "$served --checkpoint weights --channels-last" -o served.st
+    try 0 $plain --flip 0.5 --teacher-command "$served --checkpoint weights --channels-last --bf16" -o served.st
     says out ": module.py:make"
     says err "a print of the module"
+    grep -qwE 'avx512_bf16|amx_bf16|bf16' /proc/cpuinfo || says err "serve.py: --bf16: this processor does not multiply it; it computes in f32"
     same good.st served.st
     try 1 $plain --teacher-command "$served" -o x.st
     says err "': TypeError: make() missing 1 required positional argument: 'path'"

@@ -72,7 +72,7 @@ static int read_classes(const struct invocation *call, struct dataset *set, size
     if (code == EXIT_DONE)
         code = label_need_unique(call, set->options.dir, (const char *const *)names.items, (int32_t)names.count);
     if (code == EXIT_DONE)
-        code = dataset_name_classes(call, set, &names);
+        code = dataset_name_as_asked(call, set, &names);
     names_free(&names);
     free(path);
     return code;

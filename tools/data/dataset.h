@@ -53,6 +53,7 @@ struct dataset {
     struct dataset_options options;
     char **classes;
     int32_t class_count;
+    int32_t *now;  /* of each class in the data's own order, the number that it has since dataset_match */
     bool named;    /* the names are the data's own, not just numbers */
     bool features; /* class_count counts a teacher's features, and no picture has a class */
     struct sample *samples;
@@ -116,6 +117,8 @@ int part_spread_of_latents(const struct invocation *call, const struct part *par
 void part_free(struct part *part);
 /* A number that differs when names, labels or order do. */
 uint64_t part_fingerprint(const struct part *part);
+/* One that also differs when the sizes of files, or the bytes at both ends of some 1,000 of them, do. */
+uint64_t part_identity(const struct part *part);
 /* One that also differs when the bytes of one of 64 pictures throughout the part do. */
 uint64_t part_digest(const struct part *part);
 /* One that differs when what the pictures' files hold does, as far as the sizes of all and the ends of a thousand say; of

@@ -123,21 +123,6 @@ static int read_labels(const struct invocation *call, struct dataset *set, size_
     return code;
 }
 
-/* Names of its own give the classes that the call asks for their numbers. */
-static int name_classes(const struct invocation *call, struct dataset *set, struct names *names) {
-    const struct dataset_options asked = set->options;
-    bool same = true;
-    if (names->count)
-        set->options.classes = NULL;
-    int code = dataset_name_classes(call, set, names);
-    set->options = asked;
-    if (code == EXIT_DONE && set->named && asked.classes)
-        code = dataset_match(call, set, asked.classes, asked.class_count, &same);
-    return code == EXIT_DONE && !same ? tool_fail(call, "%s: its %d labels have other names than the %d that are learned",
-                                                  asked.dir, (int)set->class_count, (int)asked.class_count)
-                                      : code;
-}
-
 /* ---- the data set ---- */
 
 static int open_file(const struct invocation *call, struct dataset *set) {
@@ -166,7 +151,7 @@ int dataset_read_latents(const struct invocation *call, struct dataset *set) {
     if (code == EXIT_DONE)
         code = samples ? read_labels(call, set, names.count) : EXIT_FAILED;
     if (code == EXIT_DONE)
-        code = name_classes(call, set, &names);
+        code = dataset_name_as_asked(call, set, &names);
     names_free(&names);
     return code;
 }

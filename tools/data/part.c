@@ -124,3 +124,7 @@ uint64_t part_contents(const struct part *part) {
     }
     return digest;
 }
+
+uint64_t part_identity(const struct part *part) {
+    return part_contents(part) ^ part_fingerprint(part);
+}

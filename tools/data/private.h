@@ -38,5 +38,8 @@ struct sample *dataset_add_samples(const struct invocation *call, struct dataset
 /* Names the classes as the call asked for, else by `names` (which it takes over), else by numbers up to the largest label. Then
  * a label beyond them is an error. */
 int dataset_name_classes(const struct invocation *call, struct dataset *set, struct names *names);
+/* The same where `names` are the data's own: they give the classes that the call asked for their numbers. Other names than
+ * those are an error. */
+int dataset_name_as_asked(const struct invocation *call, struct dataset *set, struct names *names);
 
 #endif

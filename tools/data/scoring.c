@@ -195,6 +195,8 @@ int scoring_run(const struct invocation *call, tleg_context *context, const stru
         code = make_room(call, &run);
     if (code == EXIT_DONE)
         code = score_all(call, &run);
+    if (code == EXIT_DONE)
+        scoring->data = part_identity(&run.part);
     feed_stop(run.feed);
     tleg_session_free(run.session);
     part_free(&run.part);

@@ -35,6 +35,7 @@ struct depth_score {
 struct scoring {
     struct dataset set;
     int64_t images, skipped;
+    uint64_t data;         /* part_identity of what was scored */
     int64_t *class_images; /* (classes of the folder) */
     int32_t depth_count;
     struct depth_score depths[DEEPEST];

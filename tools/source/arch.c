@@ -11,6 +11,8 @@ int arch_settle(const struct invocation *call, int32_t arch, tleg_config *config
     static const int32_t heads_of[] = {0, 3, 6, 12};
     int32_t heads = heads_of[arch];
     config->heads = call->heads;
+    config->mlp = call->activation ? call->activation : config->mlp;
+    config->eps = call->eps > 0 ? call->eps : config->eps;
     if (!arch)
         return config->dim && call->heads ? EXIT_DONE : tool_misuse(call, "needs --arch, or --dim and --heads");
     if (config->dim || (call->heads && call->heads != heads))

@@ -4,6 +4,7 @@
 #include "depths.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,11 +103,9 @@ static tleg_status fill(tleg_context *context, const tleg_file *file, const char
     return status;
 }
 
-static int rewrite(const struct invocation *call, tleg_context *context, const char *path, const char *scores) {
-    tleg_file *file = NULL;
+static int rewrite(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
+                   const char *scores) {
     struct copy copy = {0};
-    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
-        return tool_fail_context(call, context);
     int code = copy_make(file, &copy) ? EXIT_DONE : tool_fail_memory(call);
     if (code == EXIT_DONE && fill(context, file, scores, &copy) != TLEG_OK)
         code = tool_fail_context(call, context);
@@ -116,7 +115,6 @@ static int rewrite(const struct invocation *call, tleg_context *context, const c
         tleg_file_save(context, path, copy.count, copy.names, (const tleg_tensor *const *)copy.tensors, &options) != TLEG_OK)
         code = tool_fail_context(call, context);
     copy_free(&copy);
-    tleg_file_free(file);
     return code;
 }
 
@@ -148,20 +146,57 @@ int scores_prepare(const struct invocation *call, const char *path) {
     return place_take(call, "--write-scores", path);
 }
 
+/* ---- what they were found on ---- */
+
+enum { DATA_TEXT = 17 };
+
+/* What the file says of its scores' data; "": nothing, as where a training wrote them. */
+static void read_data(const tleg_file *file, char data[DATA_TEXT]) {
+    const char *text = tleg_file_get_metadata(file, "tleg.scores");
+    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+    const char *found = json_string_value(json_object_get(object, "data"));
+    snprintf(data, DATA_TEXT, "%s", found ? found : "");
+    json_decref(object);
+}
+
+/* By what the pictures hold; by their name and number where that is not said. */
+static bool is_of_same(const struct invocation *call, const char *path, const char *data, const char *former_data,
+                       const tleg_scores *former, const tleg_scores *scores) {
+    const bool alike = former->images == scores->images && strcmp(former->on, scores->on) == 0;
+    if (!*former_data && alike)
+        tool_note(call, "the former scores of %s, on as many images of the same name, are taken to be of the same", path);
+    return *former_data ? strcmp(former_data, data) == 0 && alike : alike;
+}
+
+static char *write_text(const struct tleg_scores *scores, const char *data) {
+    json_t *object = scores_json(scores);
+    char *text = json_object_set_new(object, "data", json_string(data)) == 0
+                     ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17))
+                     : NULL;
+    json_decref(object);
+    return text;
+}
+
 int scores_write(const struct invocation *call, tleg_context *context, const char *path, const tleg_scores *former,
-                 const tleg_scores *scores) {
+                 const tleg_scores *scores, uint64_t identity) {
     const tleg_scores none = {0};
     struct table table;
-    bool same = former && former->images == scores->images && strcmp(former->on, scores->on) == 0;
+    char data[DATA_TEXT], former_data[DATA_TEXT];
+    tleg_file *file = NULL;
+    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
+        return tool_fail_context(call, context);
+    snprintf(data, sizeof data, "%016" PRIx64, identity);
+    read_data(file, former_data);
+    const bool same = former && is_of_same(call, path, data, former_data, former, scores);
     if (former && !same)
-        tool_note(call, "the former scores of %s, on %s, are replaced", path, *former->on ? former->on : "data without a name");
+        tool_note(call, "the former scores of %s, on %s, are replaced", path,
+                  strcmp(former->on, scores->on) == 0 ? "other images"
+                  : *former->on                       ? former->on
+                                                      : "data without a name");
     merge(&table, same ? former : &none, scores);
-    json_t *object = scores_json(&table.scores);
-    char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    json_decref(object);
-    if (!text)
-        return tool_fail_memory(call);
-    int code = rewrite(call, context, path, text);
+    char *text = write_text(&table.scores, data);
+    const int code = text ? rewrite(call, context, path, file, text) : tool_fail_memory(call);
     free(text);
+    tleg_file_free(file);
     return code;
 }

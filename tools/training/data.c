@@ -166,6 +166,12 @@ static int read_store(struct state *state, struct store *store) {
     return code == EXIT_DONE ? read_names(state, store) : code;
 }
 
+/* Columns stand in the data's own order of classes; the network's may be another. */
+static void take_row(const struct dataset *set, const float *row, float *logits) {
+    for (int32_t i = 0; i < set->class_count; i++)
+        logits[set->now[i]] = row[i];
+}
+
 /* Puts each picture's row at the picture's place. */
 static int place_rows(struct state *state, const struct store *store) {
     size_t classes = (size_t)state->set.class_count, missing = 0;
@@ -179,8 +185,7 @@ static int place_rows(struct state *state, const struct store *store) {
         struct row wanted = {name, 0};
         const struct row *row = bsearch(&wanted, store->rows, store->count, sizeof wanted, by_name);
         if (row)
-            memcpy(state->logits + item * classes, (const float *)store->info.data + row->row * classes,
-                   classes * sizeof(float));
+            take_row(&state->set, (const float *)store->info.data + row->row * classes, state->logits + item * classes);
         else if (missing++ == 0)
             memcpy(first, name, sizeof first);
     }

@@ -27,8 +27,12 @@ static int check_apart(const struct state *state, const struct output *outputs, 
     const struct training_options *options = state->options;
     const struct {
         const char *what, *path;
-    } inputs[] = {
-        {"--teacher", options->teacher}, {"--teacher-logits", options->teacher_logits}, {"--recorded", options->recorded}};
+    } inputs[] = {{"--data", options->data},
+                  {"--val", options->val},
+                  {"--class-weights", options->class_weights},
+                  {"--teacher", options->teacher},
+                  {"--teacher-logits", options->teacher_logits},
+                  {"--recorded", options->recorded}};
     for (size_t i = 0; i < count; i++) {
         const struct output *one = &outputs[i];
         for (size_t j = 0; one->path && j < i; j++)

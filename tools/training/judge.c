@@ -1,6 +1,7 @@
 /* What has been learned so far: validated at each depth, and written. */
 #include "private.h"
 
+#include "base/digest.h"
 #include "base/interrupt.h"
 #include "base/latent_scale.h"
 #include "source/source.h"
@@ -95,9 +96,13 @@ bool training_is_patient(struct state *state) {
     return lost == 0;
 }
 
-bool training_keeps_best(const struct state *state) {
-    const char *path = state->options->keep == KEEP_BEST ? state->options->out : state->best.path;
-    return state->options->keep != KEEP_LAST && access(path, F_OK) == 0;
+static const char *best_path(const struct state *state) {
+    return state->options->keep == KEEP_BEST ? state->options->out : state->best.path;
+}
+
+uint64_t training_digest_best(const struct state *state) {
+    const bool there = state->options->keep != KEEP_LAST && access(best_path(state), F_OK) == 0;
+    return there ? digest_file(DIGEST_START, best_path(state), true) : 0;
 }
 
 int training_write(struct state *state) {
@@ -120,12 +125,14 @@ int training_write(struct state *state) {
     if (code == EXIT_DONE && best) {
         state->best.share = training_mean_share(state);
         state->best.step = state->scored;
+        state->best.file = training_digest_best(state);
     }
     source_close(&learned);
     return code;
 }
 
 static int fail_score(struct state *state, int32_t depth) {
+    state->unsound = true;
     return training_fail(state,
                          "step %" PRId64 ": validation at depth %d: an answer is not a finite number: nothing is written",
                          tleg_trainer_get_steps(state->trainer), (int)depth);
@@ -157,7 +164,10 @@ int training_next_judged(struct state *state, struct feed *feed, const struct fe
         return EXIT_DONE;
     if (interrupt_signal())
         return EXIT_INTERRUPTED;
-    return (*unit)->error ? tool_fail(state->call, "%s", (*unit)->error) : EXIT_DONE;
+    if (!(*unit)->error)
+        return EXIT_DONE;
+    training_save_between(state);
+    return training_fail_picture(state, *unit);
 }
 
 static int score_unit(struct state *state, const struct source *learned, tleg_session *session, const struct feed_unit *unit,

@@ -70,7 +70,7 @@ int training_check_latents(struct state *state) {
             state->call,
             "%s: expected pictures for %s, which is a classifier, found latents, which are for generators (tleg new "
             "--kind dit makes one)",
-            state->options->data, state->source.path);
+            state->options->data, state->source.path ? state->source.path : "what learns");
     int code = check_options(state);
     if (code == EXIT_DONE)
         code = check_shape(state, &state->set.latents, state->options->data);

@@ -50,7 +50,8 @@ static const char help_teacher[] =
     "                      --teacher-timeout SECONDS: how long it may take to start, and to answer (600)\n";
 static const char help_teaching[] =
     "  --teacher-logits F  instead: stored logits, safetensors with \"logits\" f32 [N,C] and in its metadata \"names\", a\n"
-    "                      JSON array of N strings: CLASS/IMAGE.jpg below DIR, or FILE.bin:7 for the 8th of a binary file.\n"
+    "                      JSON array of N strings: CLASS/IMAGE.jpg below DIR, or FILE.bin:7 for the 8th of a binary file;\n"
+    "                      columns in the order of DIR's classes: folders as sorted, or a file's numbers.\n"
     "                      They are those of whole pictures: use --augment none, with --flip if you like\n"
     "  --recorded FILE     instead: what --record or tleg record kept, of the same data, pictures, batches and seed\n"
     "  --record FILE       keep what the teacher says of each picture, in f16, which this run then learns from too\n"

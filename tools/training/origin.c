@@ -24,6 +24,20 @@ static uint64_t digest_logits(const struct state *state) {
     return digest;
 }
 
+int training_find_teacher(struct state *state) {
+    const struct training_options *options = state->options;
+    struct origin *origin = &state->origin;
+    origin->teacher = DIGEST_START;
+    if (options->teacher)
+        return digest_model(state, &origin->teacher);
+    if (options->teacher_command)
+        origin->teacher = digest_text(digest_text(origin->teacher, options->teacher_command),
+                                      state->teacher.command ? teacher_command_name(state->teacher.command) : "");
+    if (state->logits)
+        origin->teacher = digest_logits(state);
+    return EXIT_DONE;
+}
+
 /* ---- what is begun with ---- */
 
 /* A file that this run writes over is another one when it goes on. */
@@ -49,22 +63,15 @@ static int digest_start(struct state *state) {
 }
 
 int training_find_origin(struct state *state) {
-    const struct training_options *options = state->options;
     struct origin *origin = &state->origin;
     const int code = digest_start(state);
     if (code != EXIT_DONE)
         return code;
-    origin->teacher = DIGEST_START;
     origin->pictures = part_contents(&state->learned);
-    origin->judged = part_contents(&state->judged) ^ part_fingerprint(&state->judged);
-    if (options->teacher)
-        return digest_model(state, &origin->teacher);
-    if (options->teacher_command)
-        origin->teacher = digest_text(digest_text(origin->teacher, options->teacher_command),
-                                      state->teacher.command ? teacher_command_name(state->teacher.command) : "");
-    if (state->logits)
-        origin->teacher = digest_logits(state);
-    return EXIT_DONE;
+    origin->judged = part_identity(&state->judged);
+    if (state->options->val_depths) /* the scores' mean is of these */
+        origin->judged = digest_bytes(origin->judged, state->depths, (size_t)state->depth_count * sizeof *state->depths);
+    return training_find_teacher(state);
 }
 
 /* ---- how it is computed ---- */

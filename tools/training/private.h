@@ -46,7 +46,8 @@ struct score {
 struct best {
     char *path; /* of its file, where that is not -o's */
     double share;
-    int64_t step; /* -1: none yet */
+    int64_t step;  /* -1: none yet */
+    uint64_t file; /* digest of what was written */
 };
 
 /* Of at most one kind: a model, a program, what was recorded of one, or logits that come with the pictures. */
@@ -128,6 +129,7 @@ struct state {
     struct score scores[TRAINING_DEPTHS];
     int64_t scored;   /* the step whose weights they are of; -1: none yet */
     int64_t sound[2]; /* the last step after which weights, and their average, were seen to compute; -1: none yet */
+    bool unsound;     /* what validates was answered with what is no number */
 };
 
 static inline double training_share(const struct score *score) {
@@ -220,7 +222,8 @@ int training_record_all(struct state *state);           /* without learning */
 bool training_digest_recording(const struct state *state, uint64_t *digest);
 
 /* ---- what the bits follow from beside the options (origin.c) ---- */
-int training_find_origin(struct state *state);                                        /* once there is a teacher */
+int training_find_origin(struct state *state);  /* once there is a teacher */
+int training_find_teacher(struct state *state); /* of these the digest of the teacher alone */
 void training_describe_computed(const struct state *state, char text[COMPUTED_TEXT]); /* "bf16 at level avx512bf16" */
 bool training_can_compute(const char *text);                                          /* on this machine, by --level */
 
@@ -242,14 +245,16 @@ int training_compare_settings(const struct state *state, const tleg_file *file);
 int training_find_plan(struct state *state);       /* what the defaults follow when a run is resumed */
 int training_find_checkpoint(struct state *state); /* resumes, or makes sure that none is lost */
 int training_save(struct state *state);
+/* What the trainer has learned, if no checkpoint holds it yet; between two steps, when something else fails. */
+void training_save_between(struct state *state);
 
 /* ---- validation and results (judge.c) ---- */
 int training_judge(struct state *state);               /* fills scores; EXIT_INTERRUPTED when a signal came */
 double training_mean_share(const struct state *state); /* of the scores: right answers, over the depths of the validation */
 bool training_is_patient(struct state *state);         /* whether the validation may still get better; ranks agree */
 void training_note_improvement(struct state *state, int32_t epoch);
-bool training_keeps_best(const struct state *state); /* whether the file of a former run's best epoch is still there */
-int training_write(struct state *state);             /* -o, and the best epoch's */
+uint64_t training_digest_best(const struct state *state); /* of the best epoch's file, as it lies there; 0: none is kept */
+int training_write(struct state *state);                  /* -o, and the best epoch's */
 /* The next unit of the pictures that validate, NULL after the last; EXIT_INTERRUPTED when a signal came. */
 enum { TRAINING_JUDGED_BATCH = 64 }; /* images of a unit at most */
 int training_next_judged(struct state *state, struct feed *feed, const struct feed_unit **unit);

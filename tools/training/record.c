@@ -35,11 +35,14 @@ static void add_pictures(struct report *report, const struct recipe *recipe) {
     report_integer(report, "repeats", recipe->repeats);
 }
 
-static void add_teacher(struct report *report, const struct training_options *options) {
+static void add_teacher(struct report *report, const struct state *state) {
+    const struct training_options *options = state->options;
     char text[4096 + 32];
     snprintf(text, sizeof text, options->teacher_depth ? "%s at depth %d" : "%s", training_teacher_name(options),
              (int)options->teacher_depth);
     report_text(report, "teacher", text);
+    snprintf(text, sizeof text, "%016" PRIx64, state->origin.teacher);
+    report_text(report, "teacher_contents", text);
 }
 
 /* Everything that the pictures of each epoch, their order and the places of their logits follow from; and who is asked. */
@@ -74,7 +77,7 @@ static json_t *describe(const struct state *state) {
     report_integer(&report, "batch", options->batch / state->ranks.count);
     report_integer(&report, "places", state->steps_an_epoch * options->accumulate * options->batch);
     report_integer(&report, "epochs", state->recipe.views ? state->recipe.views : options->epochs);
-    add_teacher(&report, options);
+    add_teacher(&report, state);
     return report_member(&report);
 }
 
@@ -115,6 +118,9 @@ static int refuse(const struct state *state, const char *path, const char *key, 
     if (strcmp(key, "data") == 0 || strcmp(key, "contents") == 0)
         return tool_fail(state->call, "%s: recorded of other pictures than those of %s: names, classes or bytes differ", path,
                          state->options->data);
+    if (strcmp(key, "teacher_contents") == 0)
+        return tool_fail(state->call, "%s: recorded of another teacher than %s is now: to record this one, begin anew", path,
+                         training_teacher_name(state->options));
     char *was = found ? report_dump(found) : strdup("(absent)"), *is = expected ? report_dump(expected) : strdup("(absent)");
     int code = was && is ? tool_fail(state->call, "%s: recorded with %s %s; here it is %s%s", path, key, was, is, advice(key))
                          : tool_fail_memory(state->call);
@@ -127,7 +133,7 @@ static int refuse(const struct state *state, const char *path, const char *key, 
  * recorded are needed only where pictures are mixed in them. */
 static bool is_free(const struct state *state, const char *key) {
     return strcmp(key, "places") == 0 || strcmp(key, "epochs") == 0 || strcmp(key, "teacher") == 0 ||
-           (strcmp(key, "batch") == 0 && !state->recipe.mixed);
+           strcmp(key, "teacher_contents") == 0 || (strcmp(key, "batch") == 0 && !state->recipe.mixed);
 }
 
 /* What stands in some settings alone: pictures are square, in colour, and so on where it is absent. */
@@ -139,7 +145,7 @@ static int compare(const struct state *state, const char *path, const json_t *se
     int code = all ? EXIT_DONE : tool_fail_memory(state->call);
     json_object_foreach(all, key, expected) {
         const json_t *found = json_object_get(settings, key);
-        const bool unsaid = !found && strcmp(key, "contents") == 0; /* in recordings of 0.2 */
+        const bool unsaid = !found && (strcmp(key, "contents") == 0 || strcmp(key, "teacher_contents") == 0); /* of 0.2's */
         if (code == EXIT_DONE && !unsaid && (exactly || !is_free(state, key)) && !is_same(found, expected))
             code = refuse(state, path, key, found, expected);
     }
@@ -377,6 +383,8 @@ static int say_end(const struct state *state) {
 
 int training_record_all(struct state *state) {
     int code = training_spare_recording(state, state->options->out);
+    if (code == EXIT_DONE)
+        code = training_find_teacher(state);
     if (code == EXIT_DONE)
         code = training_begin_recording(state, state->options->out, 0);
     if (code == EXIT_DONE)

@@ -22,6 +22,7 @@ static void add_state(struct state *state, struct pairs *pairs) {
     training_add_pair(pairs, "run.best", "%.17g", state->best.share);
     training_add_pair(pairs, "run.judged", "%016" PRIx64, state->origin.judged);
     training_add_pair(pairs, "run.best_step", "%" PRId64, state->best.step);
+    training_add_pair(pairs, "run.best_file", "%016" PRIx64, state->best.file);
     training_add_pair(pairs, "run.epoch_loss", "%.17g", state->epoch.loss);
     training_add_pair(pairs, "run.epoch_correct", "%.17g", state->epoch.correct);
     training_add_pair(pairs, "run.epoch_images", "%.17g", state->epoch.images);
@@ -77,7 +78,7 @@ static bool is_judged_alike(const struct state *state, const tleg_file *file) {
     snprintf(here, sizeof here, "%016" PRIx64, state->origin.judged);
     bool alike = !found || strcmp(found, here) == 0;
     if (!alike && training_first(state))
-        tool_note(state->call, "%s: was validated with other pictures: which epoch is the best is found anew",
+        tool_note(state->call, "%s: was validated with other pictures or depths: which epoch is the best is found anew",
                   state->checkpoint);
     return alike;
 }
@@ -87,6 +88,25 @@ static void take_up_improvement(struct state *state, const tleg_file *file, bool
     const bool known = alike && tleg_file_get_metadata(file, "run.improved");
     state->improved = known ? (int32_t)number(file, "run.improved") : state->validated;
     state->improved_share = known ? real(file, "run.improved_share") : -HUGE_VAL;
+}
+
+/* The former best epoch counts while its file is there, as it was written. */
+static void take_up_best(struct state *state, const tleg_file *file) {
+    const uint64_t lies = training_digest_best(state);
+    char here[24];
+    const char *found = tleg_file_get_metadata(file, "run.best_file");
+    snprintf(here, sizeof here, "%016" PRIx64, lies);
+    if (!lies || number(file, "run.best_step") < 0)
+        return;
+    if (found && strcmp(found, here) != 0) {
+        if (training_first(state))
+            tool_note(state->call, "%s: the best epoch's file is another than this run wrote: which is the best is found anew",
+                      state->options->keep == KEEP_BEST ? state->options->out : state->best.path);
+        return;
+    }
+    state->best.share = real(file, "run.best");
+    state->best.step = number(file, "run.best_step");
+    state->best.file = lies;
 }
 
 static bool is_checkpoint(const tleg_file *file) {
@@ -117,8 +137,8 @@ static int resume(struct state *state, const tleg_file *file) {
     state->saved = tleg_trainer_get_steps(state->trainer);
     const bool alike = is_judged_alike(state, file);
     take_up_improvement(state, file, alike);
-    state->best.share = real(file, "run.best");
-    state->best.step = alike && training_keeps_best(state) ? number(file, "run.best_step") : -1;
+    if (alike)
+        take_up_best(state, file);
     state->epoch = (struct tally){.loss = real(file, "run.epoch_loss"),
                                   .correct = real(file, "run.epoch_correct"),
                                   .images = real(file, "run.epoch_images")};

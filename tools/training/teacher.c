@@ -101,7 +101,9 @@ int training_open_model(struct state *state) {
     if (!teacher->context)
         return EXIT_FAILED;
     struct invocation call = *state->call;
-    call.heads = 0; /* those are the student's */
+    call.heads = 0; /* these are the student's */
+    call.activation = 0;
+    call.eps = 0;
     call.pictures = NULL;
     call.key = NULL;
     call.names = NULL;

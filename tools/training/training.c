@@ -40,12 +40,17 @@ static int stop(struct state *state) {
     return EXIT_INTERRUPTED;
 }
 
-/* Before a step has drawn anything at random, a checkpoint can still say where it stands; `first`: the step's first batch. */
-static void save_before_step(struct state *state, bool first) {
+void training_save_between(struct state *state) {
     int64_t step = tleg_trainer_get_steps(state->trainer);
     progress_clear(&state->progress);
-    if (first && state->ranks.count == 1 && step > 0 && step > state->saved)
+    if (state->ranks.count == 1 && step > 0 && step > state->saved)
         training_save(state);
+}
+
+/* Before a step has drawn anything at random; `first`: the step's first batch. */
+static void save_before_step(struct state *state, bool first) {
+    if (first)
+        training_save_between(state);
 }
 
 static int fail_teacher(struct state *state, bool first) {
@@ -186,8 +191,11 @@ static bool is_stopped(const struct state *state) {
 /* Validates, writes what was learned, and then says in a checkpoint that it is done. */
 static int end_epoch(struct state *state, int32_t epoch, double seconds) {
     int code = training_judge(state);
-    if (code != EXIT_DONE && code != EXIT_INTERRUPTED)
+    if (code != EXIT_DONE && code != EXIT_INTERRUPTED) {
+        if (!state->unsound)
+            training_save_between(state); /* the epoch is validated when the run goes on */
         return code;
+    }
     if (is_stopped(state))
         return stop(state);
     code = training_write(state);
@@ -328,6 +336,22 @@ static void settle_depths(struct state *state) {
     }
 }
 
+/* A schedule of several segments has no model of fewer layers. */
+static int check_val_depths(struct state *state) {
+    tleg_expander *expander = NULL;
+    int32_t least = 0, most = 0, first = state->depths[0];
+    if (!state->options->val_depths || !state->source.gene)
+        return EXIT_DONE;
+    if (tleg_expander_create(state->context, state->source.gene, NULL, &expander) != TLEG_OK ||
+        tleg_expander_get_depths(state->context, expander, &least, &most) != TLEG_OK)
+        return tool_fail_context(state->call, state->context);
+    tleg_expander_free(expander);
+    return first >= least
+               ? EXIT_DONE
+               : tool_misuse(state->call, "--val-depths: depth is %d, expected %d or more: the schedule has so many segments",
+                             (int)first, (int)least);
+}
+
 static int settle(struct state *state) {
     const struct training_options *options = state->options;
     int64_t step = (int64_t)options->batch * options->accumulate;
@@ -341,7 +365,9 @@ static int settle(struct state *state) {
     state->improved_share = -HUGE_VAL;
     if (state->recipe.alpha == 1 && !training_has_teacher(options))
         return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
-    int code = training_check_drawing(state);
+    int code = check_val_depths(state);
+    if (code == EXIT_DONE)
+        code = training_check_drawing(state);
     if (code == EXIT_DONE)
         code = training_check_layers(state);
     if (code == EXIT_DONE)

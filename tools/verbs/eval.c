@@ -136,7 +136,8 @@ static int evaluate(const struct invocation *call, struct state *state) {
     scoring_table(&state->scoring, &state->options->scoring, &state->table);
     code = say(call, state);
     if (code == EXIT_DONE && state->options->write_scores)
-        code = scores_write(call, state->context, source->path, source->config.scores, &state->table.scores);
+        code =
+            scores_write(call, state->context, source->path, source->config.scores, &state->table.scores, state->scoring.data);
     return code;
 }
 

@@ -202,8 +202,6 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
         return code;
     extent_set(config, options.image, options.patch);
     config->no_qkv_bias = no_qkv_bias;
-    config->mlp = call.activation;
-    config->eps = call.eps;
     config->layer_scale = layer_scale;
     config->norm_before = norm_before;
     config->learned_sigma = sigma;

@@ -328,15 +328,14 @@ static int find_cost(const struct invocation *call, struct state *state) {
     return code;
 }
 
-/* Of --data: the depths asked for, those that were learned, or 1 to 12. */
+/* Of --data: the depths asked for, those that were learned, or twelve from the least on. */
 static int find_scores(const struct invocation *call, struct state *state) {
     const tleg_config *config = &state->source.config;
     state->scores = config->scores;
     if (!state->options->scoring.data)
         return EXIT_DONE;
     for (int32_t k = 0; !state->options->depths && k < (config->depth_count ? config->depth_count : 12); k++)
-        if (config->depth_count || k + 1 >= state->cost.least_depth)
-            state->depths[state->depth_count++] = config->depth_count ? config->depths[k] : k + 1;
+        state->depths[state->depth_count++] = config->depth_count ? config->depths[k] : state->cost.least_depth + k;
     int code = scoring_run(call, state->context, &state->options->scoring, &state->source, state->depths, state->depth_count,
                            &state->scoring);
     if (code != EXIT_DONE)

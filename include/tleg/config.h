@@ -156,7 +156,7 @@ typedef struct tleg_config {
     int32_t learned_sigma;  /* of DIT, 1: beside the noise it gives as many channels again, for the variance */
     int32_t no_null_label;  /* of DIT, 1: no label stands for "any", so that there is no guidance */
 
-    int32_t no_positions;   /* 1: no position embedding */
+    int32_t no_positions;   /* 1: no position embedding, beside rotary positions */
     tleg_rotary rotary;     /* TLEG_ROTARY_*; needs a head of a multiple of 4 numbers (0: none) */
     int32_t rotary_halves;  /* 1: of a head's d numbers, i and i + d/2 are turned together; 0: neighbours */
     int32_t rotary_x_first; /* 1: the first half of the angles follow the patch's column, the others its row; 0: the reverse */
@@ -164,7 +164,7 @@ typedef struct tleg_config {
     int32_t rotary_offset; /* of INDEX: the number of the first row and column, 0 or 1 */
     int32_t pool_heads;    /* of attention pooling, a divisor of dim (heads) */
     int32_t pool_hidden;   /* width inside its MLP (hidden) */
-    double rotary_base;    /* above 1 (10000; 100 with CENTRED) */
+    double rotary_base;    /* above 1, at most 1e12 (10000; 100 with CENTRED) */
     int32_t rms;           /* 1: every norm is an RMSNorm, x / sqrt(mean(x^2) + eps) * weight, and has no bias */
     int32_t no_norm;       /* 1: no final norm */
     int32_t patch_norm;    /* 1: a norm of the embedded patches, before their places are added (AIMv2) */

@@ -1,7 +1,10 @@
 /* libtleg: status codes, versions, processor levels and the context.
  *
  * Every function of the library that can fail returns a tleg_status and hands its
- * results back through its last pointers, which it sets to NULL (or 0) on failure.
+ * results back through its last pointers, which it sets to NULL (or 0) on failure; a
+ * struct that is to be filled is left as it was, unless its contract says otherwise.
+ * A call that takes a struct answers TLEG_ERROR_UNSUPPORTED, whatever its contract lists,
+ * where the struct asks for what this library does not know.
  * A pointer argument that a contract does not call optional must not be NULL: a NULL
  * there is reported as TLEG_ERROR_ARGUMENT.
  *
@@ -45,7 +48,8 @@ extern "C" {
 #define TLEG_VERSION (TLEG_VERSION_MAJOR * 1000000 + TLEG_VERSION_MINOR * 1000 + TLEG_VERSION_PATCH)
 
 /* Constants are enumerators, and the type that an argument or a member has in C is a typedef of int32_t beside them. The first
- * enumerator of each list is negative, so that every compiler and every binding generator takes the list for signed. */
+ * enumerator of each list is negative, so that every compiler and every binding generator takes the list for signed; but not of
+ * lists whose values are added up (TLEG_PART_*, and the flags TLEG_OPEN_*, TLEG_SAVE_*, TLEG_ASSUMED_*, TLEG_TENSOR_*). */
 
 /* What a call came to. The numbers never change; a value that this header does not
  * know is a failure. */

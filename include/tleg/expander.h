@@ -118,8 +118,9 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_read(tleg_context *context, const t
                                                   const tleg_open_options *opening, const tleg_expander_options *options,
                                                   tleg_expander **expander);
 
-/* What its models look like (depth 0): the options applied. Fills *config up to its struct_size; its pointers live as long as
- * the expander. `context` may be NULL: there is no text then. Errors: ARGUMENT. */
+/* What its models look like, the options applied: depth 0, no schedule, and as parameters the learngene's numbers. Fills
+ * *config up to its struct_size; its pointers live as long as the expander. `context` may be NULL: there is no text then.
+ * Errors: ARGUMENT. */
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_info(tleg_context *context, const tleg_expander *expander,
                                                       tleg_config *config);
 

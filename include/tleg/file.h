@@ -49,7 +49,8 @@ typedef struct tleg_open_options {
     const char *names;
     /* What neither names nor shapes of a learngene or model say, where its file does not: what stands between the MLP's two
      * matrices (TLEG_MLP_*; 0: GELU), and the norms' eps (0: 1e-6 of timm's models, 1e-5 of the learngene's authors). A value
-     * that contradicts the file is ARGUMENT, as is any but 0 for a tleg_file. */
+     * that contradicts the file (the library's own say it, an exact GELU by saying nothing) is ARGUMENT, as is any but 0 for a
+     * tleg_file. */
     double eps;
     tleg_mlp_kind activation;
     /* How `pictures` of another size have the position embedding resampled: TLEG_POSITION_FILTER_* (BICUBIC); what is

@@ -29,7 +29,8 @@ typedef struct tleg_learngene tleg_learngene;
  * and later tensors of a segment are as its ilayer. Positions are normal(0, 0.02) too; or, with TLEG_POSITIONS_SINCOS, those of
  * the patches are 0.7 times sin(x w_i), cos(x w_i), sin(y w_i), cos(y w_i), column x and row y counted from 0,
  * w_i = 100^(-i/n) for i below n = dim/4. The same seed gives the same bits on every machine.
- * Errors: ARGUMENT (names the member), MEMORY. */
+ * Errors: ARGUMENT (names the member), UNSUPPORTED (a kind, a number of channels or a shape that this library does not know),
+ * MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_learngene_create(tleg_context *context, const tleg_config *config, uint64_t seed,
                                                      tleg_learngene **gene);
 

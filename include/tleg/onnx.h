@@ -15,7 +15,8 @@ extern "C" {
  * tleg.labels, tleg.mean, tleg.std, tleg.crop and so on, with the pairs of `options`. options->dtype: of weights and
  * arithmetic, 0 or TLEG_F32, or TLEG_F16 (inputs and outputs stay f32); a model of bf16 or f16 is widened. `options` may be
  * NULL; its depths and scores are written as tleg_model_save writes them. Errors: ARGUMENT, UNSUPPORTED (more than 2 GiB, which
- * protobuf does not hold; another dtype; a generator; a build without files), IO, MEMORY, CANCELLED.
+ * protobuf does not hold; another dtype; a generator; a build without files), NUMERIC (a weight that F16 does not hold: the
+ * text names it), NOT_FOUND (there is no such folder), IO, MEMORY, CANCELLED.
  *
  *     tleg_expander_expand(context, expander, 8, &model);
  *     tleg_model_export_onnx(context, model, "eight.onnx", NULL); */

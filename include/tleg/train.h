@@ -237,7 +237,7 @@ TLEG_API tleg_dtype TLEG_CALL tleg_trainer_get_dtype(const tleg_trainer *trainer
 TLEG_API int64_t TLEG_CALL tleg_trainer_get_steps(const tleg_trainer *trainer);
 
 /* A copy of a gradient, under the parameter's own name, f32, row-major. Errors: ARGUMENT, NOT_FOUND (no such
- * parameter), MEMORY. */
+ * parameter), STATE (from a callback), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_gradient(tleg_context *context, const tleg_trainer *trainer, const char *name,
                                                           tleg_tensor **tensor);
 
@@ -246,8 +246,8 @@ TLEG_API const char *TLEG_CALL tleg_trainer_get_parameter_name(const tleg_traine
 
 /* What has been learned so far, as a new handle; average 1: the moving average. Once a step was made, it knows the depths of
  * this training (tleg_config.depths) and no scores: tleg_save_options takes those that a host measures. Errors: ARGUMENT, STATE
- * (the other kind, or no average is kept), NUMERIC (a number of it is not finite: the text names the step and the parameter),
- * MEMORY. */
+ * (the other kind, no average is kept, or from a callback), NUMERIC (a number of it is not finite: the text names the step and
+ * the parameter), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_learngene(tleg_context *context, const tleg_trainer *trainer, int32_t average,
                                                            tleg_learngene **gene);
 TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_model(tleg_context *context, const tleg_trainer *trainer, int32_t average,
@@ -256,13 +256,13 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_model(tleg_context *context, co
 /* Writes everything that a later run needs to go on bit for bit: parameters, moments, average, steps, random state; and the
  * host's own pairs (keys_and_values holds 2 * pairs texts), which tleg_file_get_metadata reads back. Call it between steps. A
  * former file stays whole until the new one is. Errors: ARGUMENT, NUMERIC (a number is not finite: nothing is written),
- * NOT_FOUND (there is no such folder), IO, MEMORY, CANCELLED (the context's progress said so). */
+ * NOT_FOUND (there is no such folder), STATE (from a callback), IO, MEMORY, CANCELLED (the context's progress said so). */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tleg_trainer *trainer, const char *path,
                                                  int64_t pairs, const char *const *keys_and_values);
 
 /* Takes such a file up again, in a trainer made with the same kind, shape and options. Nothing changes on failure.
- * Errors: ARGUMENT, NOT_FOUND (there is no such file), IO, FORMAT (another configuration, or numbers that no step leaves: the
- * text says which), MEMORY, CANCELLED (the context's progress said so). */
+ * Errors: ARGUMENT, NOT_FOUND (there is no such file), STATE (from a callback), IO, FORMAT (another configuration, or numbers
+ * that no step leaves: the text says which), MEMORY, CANCELLED (the context's progress said so). */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_load(tleg_context *context, tleg_trainer *trainer, const char *path);
 
 /* The text of the last call without a context on this trainer that failed; the others report on their context. */

@@ -184,13 +184,22 @@ static tleg_status check_rotary(tleg_context *context, tleg_config *c) {
     if (c->rotary && c->rotary_base == 0)
         c->rotary_base = tleg_default_rotary_base(c->rotary);
     if (status == TLEG_OK && c->rotary)
-        status = check_number(context, "rotary_base", c->rotary_base, c->rotary_base > 1, "more than 1");
-    if (status == TLEG_OK && c->pool_heads && c->dim % c->pool_heads != 0)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool_heads: expected a divisor of the dim, %d, found %d",
-                         (int)c->dim, (int)c->pool_heads);
+        status = check_number(context, "rotary_base", c->rotary_base,
+                              c->rotary_base > 1 && c->rotary_base <= TLEG_MOST_ROTARY_BASE, "more than 1, at most 1e12");
+    if (status == TLEG_OK && c->no_positions && !c->rotary)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_config.no_positions: expected 0 without rotary positions, found 1");
     if (c->no_positions)
         c->unplaced = tleg_config_prefix(c);
     return status;
+}
+
+/* Attention pooling has the blocks' heads where it has none of its own. */
+static tleg_status check_pool_heads(tleg_context *context, const tleg_config *c) {
+    if (!tleg_config_has_attention_pool(c) || c->dim % tleg_config_pool_heads(c) == 0)
+        return TLEG_OK;
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool_heads: expected a divisor of the dim, %d, found %d",
+                     (int)c->dim, (int)tleg_config_pool_heads(c));
 }
 
 static tleg_status check_tokens(tleg_context *context, const tleg_config *c) {
@@ -285,9 +294,10 @@ static tleg_status check_numbers(tleg_context *context, tleg_config *c) {
     if (status == TLEG_OK)
         status = check_number(context, "crop", c->crop, c->crop > 0 && c->crop <= 1, "more than 0, at most 1");
     for (int k = 0; status == TLEG_OK && k < 3; k++)
-        status = check_number(context, "mean", c->mean[k], true, "finite numbers");
+        status = check_number(context, "mean", c->mean[k], fabs(c->mean[k]) <= TLEG_MOST_COLOUR, "-1e30 to 1e30");
     for (int k = 0; status == TLEG_OK && k < 3; k++)
-        status = check_number(context, "std", c->std[k], c->std[k] > 0, "numbers above 0");
+        status = check_number(context, "std", c->std[k], c->std[k] > 0 && c->std[k] <= TLEG_MOST_COLOUR,
+                              "numbers above 0, at most 1e30");
     return status;
 }
 
@@ -359,6 +369,8 @@ tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, st
         status = check_mlp(context, &config->c);
     if (status == TLEG_OK)
         status = check_head(context, &config->c);
+    if (status == TLEG_OK)
+        status = check_pool_heads(context, &config->c);
     if (status == TLEG_OK)
         status = check_numbers(context, &config->c);
     if (status == TLEG_OK)

@@ -356,3 +356,13 @@ tleg_status tleg_spec_info(tleg_context *context, const struct tleg_spec *spec, 
     memcpy(own.shape, spec->shape, sizeof spec->shape);
     return tleg_info_write(context, "tleg_tensor_info", &own, sizeof own, info, TLEG_LEAST_TENSOR_INFO);
 }
+
+uint64_t tleg_outer_numbers(const tleg_config *config) {
+    uint64_t numbers = 0;
+    struct tleg_spec spec;
+    for (int slot = 0; slot < TLEG_SLOTS; slot++) {
+        tleg_outer_spec(config, (enum tleg_slot)slot, &spec);
+        numbers += tleg_spec_count(&spec);
+    }
+    return numbers;
+}

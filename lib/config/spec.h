@@ -101,6 +101,7 @@ bool tleg_slot_matrix(const tleg_config *config, enum tleg_slot slot, int64_t *n
  * the same learngenes. */
 uint64_t tleg_slot_stream(enum tleg_slot slot);
 void tleg_outer_spec(const tleg_config *config, enum tleg_slot slot, struct tleg_spec *spec);
+uint64_t tleg_outer_numbers(const tleg_config *config); /* of all that is outside the blocks */
 /* A block's tensor, without the prefix: "attn.qkv.weight" (3A, D) and so on; an empty name where the configuration has none. */
 void tleg_site_spec(const tleg_config *config, enum tleg_site site, bool bias, struct tleg_spec *spec);
 /* Fills *info up to its struct_size as a public call does: type and shape, no data. ARGUMENT. */

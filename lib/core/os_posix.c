@@ -52,7 +52,10 @@ int64_t tleg_os_process(void) {
 #include <sys/syscall.h>
 bool tleg_os_grant_tiles(void) {
     enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
-    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+    const int before = errno;
+    const bool granted = syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+    errno = before;
+    return granted;
 }
 #else
 bool tleg_os_grant_tiles(void) {

@@ -146,6 +146,10 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, 
             return TLEG_OK;
         }
     }
+    if (question.learned && least == 0)
+        return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
+                         "no depth that was learned can be given: the deepest is %d, and the schedule has %d segments",
+                         (int)most, (int)expander->least_depth);
     return fail_none(context, &question, least ? least : expander->least_depth, question.learned ? " that was learned" : "");
 }
 

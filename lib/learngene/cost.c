@@ -1,6 +1,8 @@
 /* What a depth costs in bytes and milliseconds. */
 #include "learngene/cost.h"
 
+#include "dit/pass/drawing.h"
+
 /* The plan of a session over a model that need not be there, and of an elastic one. */
 static tleg_status plan_sessions(tleg_context *context, const tleg_expander *e, int32_t batch, struct tleg_plan *stored,
                                  struct tleg_plan *elastic) {
@@ -9,6 +11,14 @@ static tleg_status plan_sessions(tleg_context *context, const tleg_expander *e, 
     tleg_status status = tleg_session_plan(context, &network, &options, stored);
     tleg_expander_network(e, &network);
     return status == TLEG_OK ? tleg_session_plan(context, &network, &options, elastic) : status;
+}
+
+/* Of a generator, what it holds beside its session. */
+static size_t drawing_bytes(const tleg_config *config, int32_t batch) {
+    struct tleg_drawing_layout layout = {0};
+    if (tleg_config_draws(config))
+        tleg_drawing_lay_out(config, batch, &layout);
+    return layout.bytes;
 }
 
 tleg_status tleg_cost_make(tleg_context *context, const tleg_expander *e, int32_t batch, bool with_time, tleg_cost *cost) {
@@ -24,9 +34,12 @@ tleg_status tleg_cost_make(tleg_context *context, const tleg_expander *e, int32_
     if (status != TLEG_OK)
         return status;
     tleg_model_bytes(e->kernels, &e->config, &fixed, &layer);
-    cost->bytes_fixed = fixed + stored.bytes;
+    const size_t drawing = drawing_bytes(&e->config.c, cost->batch);
+    if (drawing == SIZE_MAX)
+        return tleg_fail_memory(context, "generator", SIZE_MAX);
+    cost->bytes_fixed = fixed + stored.bytes + drawing;
     cost->bytes_per_layer = layer;
-    cost->bytes_elastic = tleg_expander_get_memory(e) + elastic.bytes;
+    cost->bytes_elastic = tleg_expander_get_memory(e) + elastic.bytes + drawing;
     cost->ms_fixed = timing.fixed;
     cost->ms_per_layer = timing.per_layer;
     cost->spread = timing.spread;

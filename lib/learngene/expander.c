@@ -49,6 +49,7 @@ tleg_status tleg_expander_config(tleg_context *context, const tleg_expander_opti
     status = tleg_config_resize(context, "expander: image_size", options->image_size, options->image_width, config);
     if (status != TLEG_OK)
         return status;
+    config->parameters += tleg_outer_numbers(config) - tleg_outer_numbers(gene);
     if (config->norm != gene->norm || config->eps != gene->eps ||
         !tleg_extent_same(tleg_config_pixels(config), tleg_config_pixels(gene)) || config->classes != gene->classes)
         config->scores = NULL; /* they were measured of something else */
@@ -315,16 +316,11 @@ static tleg_status take_options(tleg_context *context, const tleg_expander_optio
 }
 
 uint64_t tleg_expander_parameters(const tleg_expander *e, int32_t depth) {
-    uint64_t fixed = 0, layer = 0;
-    for (int slot = 0; slot < TLEG_SLOTS; slot++) {
-        struct tleg_spec spec;
-        tleg_outer_spec(&e->config.c, slot, &spec);
-        fixed += tleg_spec_count(&spec);
-    }
+    uint64_t layer = 0;
     struct tleg_parameter parameter = {0};
     while (tleg_each_parameter(&e->config.c, &parameter))
         layer += parameter.count;
-    return fixed + (uint64_t)depth * layer;
+    return tleg_outer_numbers(&e->config.c) + (uint64_t)depth * layer;
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const tleg_learngene *gene,

@@ -224,6 +224,14 @@ static void find_shares(const struct fit *fit, double r2[TLEG_MAX_BASIS]) {
     }
 }
 
+static tleg_status check_outer(tleg_context *context, const struct tleg_gene_tensor *tensor) {
+    for (size_t i = 0; i < tensor->count; i++)
+        if (!isfinite(tensor->data[i]))
+            return tleg_fail(context, TLEG_ERROR_NUMERIC, "linearize: %s: expected finite weights, found another number",
+                             tensor->spec.name);
+    return TLEG_OK;
+}
+
 static tleg_status fit_all(tleg_context *context, struct fit *fit, const tleg_learngene *gene,
                            double r2[TLEG_SITES][TLEG_MAX_BASIS]) {
     tleg_status status = TLEG_OK;
@@ -232,7 +240,9 @@ static tleg_status fit_all(tleg_context *context, struct fit *fit, const tleg_le
             continue;
         tleg_outer_get(fit->model->kernels, &fit->model->config.c, &fit->model->outer, (enum tleg_slot)slot, fit->scratch,
                        gene->outer[slot]->data);
-        status = tleg_work_step(context, 1);
+        status = check_outer(context, gene->outer[slot]);
+        if (status == TLEG_OK)
+            status = tleg_work_step(context, 1);
     }
     for (int site = 0; site < TLEG_SITES && status == TLEG_OK; site++) {
         share_depth(gene, site, fit->model->config.c.depth, fit->lengths);

@@ -51,6 +51,7 @@ struct measuring {
     double least[2]; /* that a run took of the processor */
     double *ms[2];   /* (TURNS), by the clock */
     float *images;
+    float *out; /* logits, or what a generator tells; NULL: features alone */
     size_t bytes;
 };
 
@@ -58,7 +59,7 @@ static tleg_status run_once(struct measuring *m, int which, double *ms) {
     tleg_status status = tleg_session_set_depth(m->session, m->depth[which]);
     const double start = now_ms(), ran = ran_ms(m->alone);
     if (status == TLEG_OK)
-        status = tleg_session_go(m->session, &(struct tleg_run){.images = m->images, .batch = m->batch});
+        status = tleg_session_go(m->session, &(struct tleg_run){.images = m->images, .out = m->out, .batch = m->batch});
     m->least[which] = fmin(m->least[which], ran_ms(m->alone) - ran);
     *ms = now_ms() - start;
     return status;
@@ -90,16 +91,19 @@ static tleg_status take_turns(tleg_context *context, struct measuring *m, int32_
 }
 
 static tleg_status make_room(tleg_context *context, const tleg_expander *e, struct measuring *m) {
-    size_t image = (size_t)tleg_config_image(&e->config.c), end = 0;
+    const size_t image = (size_t)tleg_config_image(&e->config.c), outputs = (size_t)tleg_config_outputs(&e->config.c);
+    size_t end = 0;
     if (!tleg_size_mul(image, (size_t)m->batch, &m->floats))
         return tleg_fail_memory(context, "images to measure with", SIZE_MAX);
-    const size_t ms = tleg_place(&end, 2 * TURNS, sizeof(double)), images = tleg_place(&end, m->floats, sizeof(float));
+    const size_t ms = tleg_place(&end, 2 * TURNS, sizeof(double)), images = tleg_place(&end, m->floats, sizeof(float)),
+                 out = tleg_place_rows(&end, (size_t)m->batch, outputs);
     char *memory = end == SIZE_MAX ? NULL : tleg_alloc_zero(&context->allocator, end);
     if (!memory)
         return tleg_fail_memory(context, "images to measure with", end);
     m->ms[0] = (double *)(void *)(memory + ms);
     m->ms[1] = m->ms[0] + TURNS;
     m->images = (float *)(void *)(memory + images);
+    m->out = outputs ? (float *)(void *)(memory + out) : NULL;
     m->bytes = end;
     return TLEG_OK;
 }

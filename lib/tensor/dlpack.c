@@ -84,10 +84,10 @@ static tleg_status take_elements(tleg_context *context, tleg_tensor *tensor, con
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_tensor_from_dlpack: data is NULL");
     char *data = (char *)from->data + from->byte_offset;
     const bool compact = is_compact(from, tensor->count);
+    tensor->read_only = (managed->flags & DLPACK_FLAG_BITMASK_READ_ONLY) != 0;
     if (!compact || (uintptr_t)data % tleg_dtype_size(tensor->dtype) != 0)
         return copy_elements(context, tensor, from, data, compact);
     tensor->data = data;
-    tensor->read_only = (managed->flags & DLPACK_FLAG_BITMASK_READ_ONLY) != 0;
     return TLEG_OK;
 }
 

@@ -254,5 +254,7 @@ static inline int32_t tleg_muon_matrices(const struct tleg_param *param) { /* 0:
 void tleg_muon_place(const struct tleg_kernels *kernels, const tleg_config *net, int32_t dtype, int32_t lanes,
                      struct tleg_muon_layout *layout, size_t *end);
 void tleg_trainer_draw(tleg_trainer *trainer); /* the depth of the next step */
+/* STATE while a callback of its own runs. */
+tleg_status tleg_trainer_check_idle(tleg_context *context, const tleg_trainer *trainer);
 
 #endif

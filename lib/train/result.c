@@ -6,6 +6,9 @@
 /* The values, or their moving average: there, and worth handing out. */
 static tleg_status choose(tleg_context *context, const tleg_trainer *t, bool average, const float **values) {
     *values = average ? t->average : t->values;
+    const tleg_status status = tleg_trainer_check_idle(context, t);
+    if (status != TLEG_OK)
+        return status;
     if (!*values)
         return tleg_fail(context, TLEG_ERROR_STATE, "this trainer keeps no moving average");
     const char *odd = tleg_params_find_odd(t, *values);
@@ -117,14 +120,17 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_copy_gradient(tleg_context *context,
         *tensor = NULL;
     if (!context || !trainer || !name || !tensor)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_copy_gradient: a pointer is NULL");
+    tleg_status status = tleg_trainer_check_idle(context, trainer);
+    if (status != TLEG_OK)
+        return status;
     for (int64_t i = 0; i < trainer->layout.params.count; i++) {
         const struct tleg_param *param = &trainer->list[i];
         if (strcmp(param->name, name))
             continue;
-        tleg_status status = tleg_tensor_create(context, TLEG_F32, param->rank, param->shape, tensor);
+        status = tleg_tensor_create(context, TLEG_F32, param->rank, param->shape, tensor);
         if (status == TLEG_OK)
             memcpy((*tensor)->data, trainer->gradient + param->at, param->count * sizeof(float));
         return status;
     }
-    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "this trainer has no parameter %s", name);
+    return tleg_fail(context, TLEG_ERROR_NOT_FOUND, "this trainer has no parameter %s", name);
 }

@@ -344,6 +344,10 @@ static tleg_status fill_loss(tleg_trainer *trainer, const tleg_train_loss *sum, 
     return tleg_struct_write(&trainer->error, "tleg_train_loss", sum, sizeof *sum, loss, TLEG_LEAST_TRAIN_LOSS);
 }
 
+tleg_status tleg_trainer_check_idle(tleg_context *context, const tleg_trainer *trainer) {
+    return trainer->busy ? tleg_fail(context, TLEG_ERROR_STATE, "the trainer is used by its own callback") : TLEG_OK;
+}
+
 /* Begins a call that computes: no callback of the trainer's is running, and nothing went wrong with the pool yet. */
 static tleg_status begin(tleg_trainer *t) {
     if (t->busy)

@@ -1,23 +1,11 @@
 /* The generator handle: a session whose network draws, and the buffers of a step. */
 #include "dit/handle/private.h"
 
+#include "dit/pass/drawing.h"
+
 /* ---- creation ---- */
 
-struct layout {
-    int64_t rows;
-    size_t images, noise, times, labels, bytes;
-};
-
-static void lay_out(const tleg_config *config, int32_t batch, struct layout *layout) {
-    size_t end = sizeof(struct tleg_generator);
-    layout->rows = batch < 2 ? 2 : batch;
-    const size_t rows = (size_t)layout->rows;
-    layout->images = tleg_place_rows(&end, rows, (size_t)tleg_config_image(config));
-    layout->noise = tleg_place_rows(&end, rows, (size_t)tleg_config_outputs(config));
-    layout->times = tleg_place(&end, rows, sizeof(int64_t));
-    layout->labels = tleg_place(&end, rows, sizeof(int64_t));
-    layout->bytes = end;
-}
+_Static_assert(sizeof(struct tleg_generator) <= TLEG_DRAWING_HANDLE, "the handle fits in front of the buffers");
 
 static tleg_status check_kind(tleg_context *context, const tleg_config *config) {
     if (tleg_config_draws(config))
@@ -49,13 +37,13 @@ static const tleg_config *config_of(const struct source *from) {
 }
 
 static tleg_status plan(tleg_context *context, const struct source *from, const tleg_generator_options *options, int32_t *batch,
-                        struct layout *layout) {
+                        struct tleg_drawing_layout *layout) {
     tleg_status status = check_kind(context, config_of(from));
     if (status == TLEG_OK)
         status = read_options(context, options, batch);
     if (status != TLEG_OK)
         return status;
-    lay_out(config_of(from), *batch, layout);
+    tleg_drawing_lay_out(config_of(from), *batch, layout);
     return layout->bytes == SIZE_MAX ? tleg_fail_memory(context, "generator", SIZE_MAX) : TLEG_OK;
 }
 
@@ -68,7 +56,7 @@ static tleg_status make_session(tleg_context *context, const struct source *from
 static tleg_status create(tleg_context *context, const struct source *from, const tleg_generator_options *options,
                           tleg_generator **out) {
     int32_t batch;
-    struct layout layout;
+    struct tleg_drawing_layout layout;
     tleg_session *session = NULL;
     tleg_status status = plan(context, from, options, &batch, &layout);
     if (status == TLEG_OK)
@@ -117,7 +105,7 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_create_elastic(tleg_context *conte
 static tleg_status count_bytes(tleg_context *context, const struct source *from, const tleg_generator_options *options,
                                uint64_t *bytes) {
     int32_t batch;
-    struct layout layout;
+    struct tleg_drawing_layout layout;
     struct tleg_network network;
     tleg_status status = plan(context, from, options, &batch, &layout);
     if (status != TLEG_OK)

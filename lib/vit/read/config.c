@@ -470,9 +470,9 @@ static tleg_status read_attention_pool(struct tleg_config_reader *reader) {
     if (!tleg_config_has_attention_pool(c))
         return TLEG_OK;
     tleg_status status = tleg_read_integer(reader, "tleg.pool_heads", TLEG_MAX_DIM, &found, &c->pool_heads);
-    if (status == TLEG_OK && found && c->dim % c->pool_heads != 0)
+    if (status == TLEG_OK && c->dim % tleg_config_pool_heads(c) != 0)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.pool_heads: expected a divisor of dim %d, found %d",
-                         reader->label, (int)c->dim, (int)c->pool_heads);
+                         reader->label, (int)c->dim, (int)tleg_config_pool_heads(c));
     if (status == TLEG_OK && tleg_read_has(reader, name))
         status = tleg_read_need(reader, name, 2, &entry);
     if (status != TLEG_OK || !tleg_read_has(reader, name) || entry->shape[0] == c->hidden)
@@ -514,15 +514,18 @@ static tleg_status read_mlp(struct tleg_config_reader *reader) {
     const tleg_status status = given ? TLEG_OK : tleg_read_word(reader, "tleg.activation", tleg_mlp_words, &c->mlp);
     if (status != TLEG_OK)
         return status;
+    const tleg_mlp_kind usual = c->gated ? TLEG_MLP_SILU : tleg_config_draws(c) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU;
+    if (c->mlp == 0 && tleg_file_get_metadata(reader->file, "tleg.kind")) /* a file of the library's own says what is unusual */
+        c->mlp = usual;
     if (asked < 0 || asked > TLEG_MLP_RELU)
         return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT, "%s: activation argument: expected one of TLEG_MLP_*, found %d",
                          reader->label, (int)asked);
     if (asked && c->mlp && asked != c->mlp)
         return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT,
-                         "%s: activation argument: expected \"%s\" as tleg.activation says, or none, found \"%s\"",
-                         reader->label, tleg_mlp_words[c->mlp - 1], tleg_mlp_words[asked - 1]);
+                         "%s: activation argument: expected \"%s\" as the file says, or none, found \"%s\"", reader->label,
+                         tleg_mlp_words[c->mlp - 1], tleg_mlp_words[asked - 1]);
     if (c->mlp == 0)
-        c->mlp = asked ? asked : c->gated ? TLEG_MLP_SILU : tleg_config_draws(c) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU;
+        c->mlp = asked ? asked : usual;
     return TLEG_OK;
 }
 

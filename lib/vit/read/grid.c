@@ -11,18 +11,22 @@ static int32_t square_root(int64_t patches) {
 }
 
 /* How many of the tokens before the patches have no row among `rows`, and the patches' grid: `wanted`, or where that is empty
- * a square; empty where nothing fits. All may have a row; or all but the registers (DINOv2); or none (DeiT III, timm's
- * no_embed_class). */
+ * a square; empty where nothing fits. A square may have a row for each token; or for all but the registers (DINOv2); or for
+ * none (DeiT III, timm's no_embed_class). */
 static struct tleg_extent find_grid(const tleg_config *c, int64_t rows, struct tleg_extent wanted, int32_t *unplaced) {
     const int32_t prefix = tleg_config_prefix(c), ways[] = {0, c->registers, prefix};
+    const int64_t left = prefix + tleg_extent_area(wanted) - rows;
+    *unplaced = 0;
+    if (wanted.height > 0) {
+        *unplaced = left >= 0 && left <= prefix ? (int32_t)left : 0;
+        return left == *unplaced ? wanted : (struct tleg_extent){0};
+    }
     for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
         const int64_t patches = rows - prefix + ways[k];
-        const int32_t side = patches > 0 && wanted.height == 0 ? square_root(patches) : 0;
+        const int32_t side = patches > 0 ? square_root(patches) : 0;
         *unplaced = ways[k];
         if (side > 0)
             return (struct tleg_extent){side, side};
-        if (patches > 0 && patches == tleg_extent_area(wanted))
-            return wanted;
     }
     *unplaced = 0;
     return (struct tleg_extent){0};

@@ -199,7 +199,7 @@ static tleg_status read_list(const struct tleg_config_reader *reader, const char
 /* What the file says of colours, one number for all channels where there is but one. */
 static tleg_status read_colours(const struct tleg_config_reader *reader, const char *key, bool positive, const char *expected,
                                 double values[3]) {
-    static const double any = 1e30;
+    static const double any = TLEG_MOST_COLOUR;
     const char *text = tleg_file_get_metadata(reader->file, key);
     if (reader->c->channels != 1 || !text || strchr(text, ','))
         return read_list(reader, key, 3, positive, any, expected, values);
@@ -270,7 +270,8 @@ static tleg_status read_eps(const struct tleg_config_reader *reader) {
 static tleg_status read_rotary_base(const struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     c->rotary_base = tleg_default_rotary_base(c->rotary);
-    const tleg_status status = read_list(reader, "tleg.rotary_base", 1, true, 1e12, "a number above 1", &c->rotary_base);
+    const tleg_status status =
+        read_list(reader, "tleg.rotary_base", 1, true, TLEG_MOST_ROTARY_BASE, "a number above 1", &c->rotary_base);
     if (status != TLEG_OK || c->rotary_base > 1)
         return status;
     return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.rotary_base: expected a number above 1", reader->label);

@@ -99,7 +99,8 @@ static tleg_status read_segment(struct tleg_config_reader *reader, enum tleg_sit
 static tleg_status refuse_more(const struct tleg_config_reader *reader, const struct tleg_entry *entry, enum tleg_site site) {
     char prefix[TLEG_NAME_TEXT];
     tleg_segment_name(site, 0, false, &ways[STORED_SHARED], 0, prefix);
-    const size_t length = strlen(prefix) - strlen("0.weight");
+    static const char counted[] = ".instances."; /* then the segment's number */
+    const size_t length = (size_t)(strstr(prefix, counted) - prefix) + sizeof counted - 1;
     const char *rest = entry->name + length;
     if (strncmp(entry->name, prefix, length) != 0 || read_index(&rest) < reader->schedule.count[site] || *rest != '.')
         return TLEG_OK;

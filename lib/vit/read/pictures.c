@@ -5,15 +5,12 @@
 #include "vit/read/read.h"
 
 static tleg_status take_size(tleg_context *context, const tleg_preparation_options *pictures, tleg_config *c) {
-    const struct tleg_extent old = tleg_config_pixels(c);
-    const int64_t before = tleg_config_tokens(c);
+    const uint64_t before = tleg_outer_numbers(c);
     const tleg_status status =
         tleg_config_resize(context, "pictures.image_size", pictures->image_size, pictures->image_width, c);
-    if (status != TLEG_OK || tleg_extent_same(old, tleg_config_pixels(c)))
-        return status;
-    if (!c->no_positions)
-        c->parameters = (uint64_t)((int64_t)c->parameters + (tleg_config_tokens(c) - before) * c->dim);
-    return TLEG_OK;
+    if (status == TLEG_OK)
+        c->parameters += tleg_outer_numbers(c) - before;
+    return status;
 }
 
 static bool is_prepared_alike(const tleg_config *a, const tleg_config *b) {

@@ -3,6 +3,7 @@
 #include "core/core.h"
 #include "core/os.h"
 #include "support/support.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,14 @@ static void a_hosts_pool_is_used_in_every_build(void **state) {
     assert_each_lane_runs_once(team, 3);
     assert_int_equal(calls, 1);
     tleg_team_free(team);
+}
+
+/* The tiles are refused where there are none, and callers go on without them: what succeeds leaves errno as it was. */
+static void asking_for_tiles_leaves_errno_as_it_was(void **state) {
+    (void)state;
+    errno = ENOTTY;
+    (void)tleg_os_grant_tiles();
+    assert_int_equal(errno, ENOTTY);
 }
 
 static void the_clock_rises(void **state) {
@@ -196,6 +205,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_team_has_one_lane_where_there_are_no_threads),
         cmocka_unit_test(a_hosts_pool_is_used_in_every_build),
+        cmocka_unit_test(asking_for_tiles_leaves_errno_as_it_was),
         cmocka_unit_test(the_clock_rises),
         cmocka_unit_test(a_threads_clock_stands_still_while_it_waits),
         cmocka_unit_test(a_path_is_refused_where_there_are_no_files),

@@ -593,6 +593,10 @@ static void check_memory(tleg_context *context, struct counter *counter, const s
                         : tleg_generator_create(context, model, &options, &generator));
     assert_int_equal(atomic_load(&counter->live_bytes) - before, told);
     assert_int_equal(drawn_info(generator).bytes, told);
+    tleg_cost cost = {.struct_size = sizeof cost};
+    OK(context, tleg_expander_get_cost(context, expander, drawn->depth, batch, 0, &cost));
+    assert_int_equal(elastic ? cost.bytes_elastic : cost.bytes,
+                     told + (elastic ? tleg_expander_get_memory(expander) : tleg_model_get_memory(model)));
     struct drawn_input in = drawn_read(context, drawn);
     const tleg_sample_options sample = drawn_options(drawn, &in);
     const long long calls = atomic_load(&counter->calls);

@@ -82,6 +82,7 @@ static void depths_that_the_schedule_cannot_give_are_no_answers(void **state) {
     tleg_expander_free(expander);
     expander = expander_with("schedule", learned, 1, &scores); /* 1 alone */
     assert_int_equal(tleg_expander_get_deepest(context, expander, &budget, &depth), TLEG_ERROR_UNSUPPORTED);
+    says("no depth that was learned can be given: the deepest is 1, and the schedule has ");
     assert_int_equal(tleg_expander_get_best(context, expander, &budget, &best), TLEG_ERROR_STATE);
     tleg_expander_free(expander);
 }
@@ -193,6 +194,26 @@ static void elastic_budgets_count_the_expander(void **state) {
     assert_int_equal(best.depth + best.cheapest + best.fitting, 0);
     says("2 layers, the least with a score");
     tleg_expander_free(expander);
+}
+
+/* Milliseconds are those of a whole answer: what many classes cost is in the part that does not grow with depth. */
+static void the_heads_time_is_counted(void **state) {
+    (void)state;
+    double ms[2];
+    for (int i = 0; i < 2; i++) {
+        const tleg_config config = {
+            .struct_size = sizeof config, .image_size = 8, .patch_size = 4, .dim = 64, .heads = 2, .classes = i ? 50000 : 10};
+        tleg_learngene *gene = NULL;
+        tleg_expander *expander = NULL;
+        tleg_cost cost = {.struct_size = sizeof cost};
+        OK(context, tleg_learngene_create(context, &config, 1, &gene));
+        OK(context, tleg_expander_create(context, gene, NULL, &expander));
+        OK(context, tleg_expander_get_cost(context, expander, 0, 1, 1, &cost));
+        ms[i] = cost.ms_fixed;
+        tleg_expander_free(expander);
+        tleg_learngene_free(gene);
+    }
+    assert_true(ms[1] > 3 * ms[0]); /* 3.2 million products beside some 30 thousand */
 }
 
 static void without_scores_there_is_no_best(void **state) {
@@ -431,6 +452,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(the_best_fits_and_the_cheapest_is_within_a_standard_error),
         cmocka_unit_test(what_is_told_has_no_standard_error),
         cmocka_unit_test(elastic_budgets_count_the_expander),
+        cmocka_unit_test(the_heads_time_is_counted),
         cmocka_unit_test(without_scores_there_is_no_best),
         cmocka_unit_test(a_hosts_own_milliseconds_are_taken),
         cmocka_unit_test(a_cost_of_something_else_is_refused),

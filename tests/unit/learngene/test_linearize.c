@@ -708,6 +708,29 @@ static double infinite(int32_t layer) {
     return layer == 1 ? INFINITY : 1;
 }
 
+/* The model with the first number of a tensor replaced by what is none. */
+static tleg_model *with_nan(const tleg_model *model, const char *name) {
+    const char *path = support_scratch("nan.safetensors");
+    OK(context, tleg_model_save(context, model, path, NULL));
+    size_t bytes;
+    unsigned char *data = support_read_file(path, &bytes);
+    tleg_file *file;
+    tleg_model *odd;
+    OK(context, tleg_file_parse(context, data, bytes, &file));
+    uint64_t header;
+    memcpy(&header, data, sizeof header);
+    const struct tleg_entry *entries;
+    const int64_t count = tleg_file_entries(file, &entries);
+    const float number = NAN;
+    for (int64_t k = 0; k < count; k++)
+        if (strcmp(entries[k].name, name) == 0)
+            memcpy(data + 8 + header + entries[k].offset, &number, sizeof number);
+    OK(context, tleg_model_parse(context, data, bytes, NULL, &odd));
+    tleg_file_free(file);
+    free(data);
+    return odd;
+}
+
 static void must_be_refused(const tleg_model *model, tleg_status status, const char *text) {
     double r2[6] = {7, 7, 7, 7, 7, 7};
     tleg_learngene *gene = (tleg_learngene *)&r2;
@@ -735,6 +758,14 @@ static void what_has_no_line_is_refused(void **state) {
     tleg_model_free(model);
     model = model_of(&config, 3, infinite);
     must_be_refused(model, TLEG_ERROR_NUMERIC, "expected finite weights");
+    tleg_model_free(model);
+    static const char *const outside[] = {"pos_embed", "patch_embed.proj.weight", "norm.bias", "head.weight"};
+    model = model_of(&config, 3, random_layer);
+    for (size_t k = 0; k < sizeof outside / sizeof *outside; k++) {
+        tleg_model *odd = with_nan(model, outside[k]);
+        must_be_refused(odd, TLEG_ERROR_NUMERIC, outside[k]);
+        tleg_model_free(odd);
+    }
     tleg_model_free(model);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tleg/onnx.h>
 
 /* ---- a host's function that takes bytes ---- */
 
@@ -189,6 +190,15 @@ static void a_number_too_large_for_f16_is_named(void **state) {
     tleg_save_options options = options_of(TLEG_F16, 0, NULL);
     assert_int_equal(tleg_learngene_save(context, gene, support_scratch("large"), &options), TLEG_ERROR_NUMERIC);
     assert_non_null(strstr(tleg_context_get_error(context), "number 0 is too large for F16"));
+    tleg_expander *expander = NULL;
+    tleg_model *model = NULL;
+    OK(context, tleg_expander_create(context, gene, NULL, &expander));
+    OK(context, tleg_expander_expand(context, expander, 3, &model));
+    assert_int_equal(tleg_model_save(context, model, support_scratch("large"), &options), TLEG_ERROR_NUMERIC);
+    assert_int_equal(tleg_model_export_onnx(context, model, support_scratch("large"), &options), TLEG_ERROR_NUMERIC);
+    assert_non_null(strstr(tleg_context_get_error(context), "is too large for F16"));
+    tleg_model_free(model);
+    tleg_expander_free(expander);
     options.dtype = TLEG_BF16;
     OK(context, tleg_learngene_save(context, gene, support_scratch("large"), &options));
     tleg_learngene_free(gene);
@@ -282,6 +292,104 @@ static void saving_options_are_checked(void **state) {
 }
 
 /* Of a model: another type in the file, as if it had been expanded to that. */
+/* What is created is saved, and what is saved is opened, as the same: the learngene and a model of it. */
+static void must_come_back(const tleg_config *wanted) {
+    const char *path = support_scratch("again.safetensors");
+    tleg_config was = {.struct_size = sizeof was}, is = {.struct_size = sizeof is};
+    tleg_learngene *gene = NULL, *again = NULL;
+    tleg_expander *expander = NULL;
+    tleg_model *model = NULL, *opened = NULL;
+    OK(context, tleg_learngene_create(context, wanted, 1, &gene));
+    OK(context, tleg_learngene_save(context, gene, path, NULL));
+    OK(context, tleg_learngene_open(context, path, NULL, &again));
+    OK(context, tleg_learngene_get_info(context, gene, &was));
+    OK(context, tleg_learngene_get_info(context, again, &is));
+    assert_int_equal(is.unplaced, was.unplaced);
+    assert_int_equal(is.parameters, was.parameters);
+    assert_true(is.rotary_base == was.rotary_base && is.mean[1] == was.mean[1] && is.std[1] == was.std[1]);
+    OK(context, tleg_expander_create(context, gene, NULL, &expander));
+    OK(context, tleg_expander_expand(context, expander, 3, &model));
+    OK(context, tleg_model_save(context, model, path, NULL));
+    OK(context, tleg_model_open(context, path, NULL, &opened));
+    OK(context, tleg_model_get_info(context, model, &was));
+    OK(context, tleg_model_get_info(context, opened, &is));
+    assert_int_equal(is.unplaced, was.unplaced);
+    assert_int_equal(is.parameters, was.parameters);
+    tleg_model_free(opened);
+    tleg_model_free(model);
+    tleg_expander_free(expander);
+    tleg_learngene_free(again);
+    tleg_learngene_free(gene);
+}
+
+static void what_is_created_opens_again(void **state) {
+    (void)state;
+    const tleg_config small = {
+        .struct_size = sizeof small, .image_size = 8, .patch_size = 4, .dim = 24, .heads = 3, .classes = 5, .std = {1, 1, 1}};
+    tleg_config config = small;
+    for (int32_t dist = 0; dist < 2; dist++) {
+        config.class_token = 1;
+        config.distillation_token = dist;
+        config.registers = 4;
+        for (config.unplaced = 0; config.unplaced <= 5 + dist; config.unplaced++)
+            must_come_back(&config);
+    }
+    config = small;
+    config.rotary = TLEG_ROTARY_INDEX;
+    config.rotary_base = 1e12;
+    must_come_back(&config);
+    config.no_positions = 1;
+    must_come_back(&config);
+    config = small;
+    config.mean[1] = -1e30;
+    config.std[1] = 1e30;
+    must_come_back(&config);
+    config = small;
+    config.pool = TLEG_POOL_ATTENTION;
+    config.pool_heads = 8;
+    must_come_back(&config);
+    config.attention_dim = 36;
+    config.pool_heads = 0;
+    must_come_back(&config);
+}
+
+/* A learngene's numbers, those of models of another size and with other classes counted as they have them. */
+static void an_expanders_options_count_in_its_numbers(void **state) {
+    (void)state;
+    const tleg_config config = {
+        .struct_size = sizeof config, .image_size = 8, .patch_size = 4, .dim = 24, .heads = 3, .classes = 5};
+    const tleg_expander_options other = {.struct_size = sizeof other, .image_size = 16, .classes = 7};
+    tleg_config plain = {.struct_size = sizeof plain}, changed = {.struct_size = sizeof changed};
+    tleg_learngene *gene = NULL;
+    tleg_expander *expander = NULL;
+    OK(context, tleg_learngene_create(context, &config, 1, &gene));
+    OK(context, tleg_learngene_get_info(context, gene, &plain));
+    OK(context, tleg_expander_create(context, gene, &other, &expander));
+    OK(context, tleg_expander_get_info(context, expander, &changed));
+    assert_int_equal(changed.parameters, plain.parameters + (16 - 4) * 24 + 2 * (24 + 1)); /* positions; rows of the head */
+    tleg_expander_free(expander);
+    tleg_learngene_free(gene);
+}
+
+/* A file of the library's own says its activation, if only by saying nothing. */
+static void another_activation_than_the_files_is_refused(void **state) {
+    (void)state;
+    const char *path = support_scratch("again.safetensors");
+    const tleg_config config = {
+        .struct_size = sizeof config, .image_size = 8, .patch_size = 4, .dim = 24, .heads = 3, .classes = 5};
+    tleg_open_options asked = {.struct_size = sizeof asked, .activation = TLEG_MLP_RELU};
+    tleg_learngene *gene = NULL, *again = NULL;
+    OK(context, tleg_learngene_create(context, &config, 1, &gene));
+    OK(context, tleg_learngene_save(context, gene, path, NULL));
+    assert_int_equal(tleg_learngene_open(context, path, &asked, &again), TLEG_ERROR_ARGUMENT);
+    assert_null(again);
+    assert_non_null(strstr(tleg_context_get_error(context), "expected \"gelu\" as the file says, or none, found \"relu\""));
+    asked.activation = TLEG_MLP_GELU;
+    OK(context, tleg_learngene_open(context, path, &asked, &again));
+    tleg_learngene_free(again);
+    tleg_learngene_free(gene);
+}
+
 static void a_model_is_saved_in_any_type_of_weights(void **state) {
     (void)state;
     static const tleg_dtype types[] = {TLEG_F32, TLEG_BF16, TLEG_F16};
@@ -306,10 +414,17 @@ static void a_model_is_saved_in_any_type_of_weights(void **state) {
 int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_function_takes_the_bytes_of_the_file),   cmocka_unit_test(a_model_is_saved_in_any_type_of_weights),
-        cmocka_unit_test(tensors_of_any_sizes_go_through_in_order), cmocka_unit_test(each_call_of_the_function_may_fail),
-        cmocka_unit_test(a_learngene_in_half_is_rounded_once),      cmocka_unit_test(a_number_too_large_for_f16_is_named),
-        cmocka_unit_test(what_a_file_says_of_itself_is_kept),       cmocka_unit_test(saving_options_are_checked),
+        cmocka_unit_test(a_function_takes_the_bytes_of_the_file),
+        cmocka_unit_test(a_model_is_saved_in_any_type_of_weights),
+        cmocka_unit_test(tensors_of_any_sizes_go_through_in_order),
+        cmocka_unit_test(each_call_of_the_function_may_fail),
+        cmocka_unit_test(what_is_created_opens_again),
+        cmocka_unit_test(an_expanders_options_count_in_its_numbers),
+        cmocka_unit_test(another_activation_than_the_files_is_refused),
+        cmocka_unit_test(a_learngene_in_half_is_rounded_once),
+        cmocka_unit_test(a_number_too_large_for_f16_is_named),
+        cmocka_unit_test(what_a_file_says_of_itself_is_kept),
+        cmocka_unit_test(saving_options_are_checked),
     };
     return cmocka_run_group_tests(tests, prepare, clean);
 }

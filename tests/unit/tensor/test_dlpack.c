@@ -330,11 +330,13 @@ static void scalars_and_empty_tensors_go_out(void **state) {
 
 static void what_came_in_read_only_goes_out_read_only(void **state) {
     (void)state;
-    float data[2] = {3, 4};
+    float data[3] = {3, 4, 5};
     int64_t shape[] = {2};
-    for (uint64_t flags = 0; flags < 4; flags++) {
+    int64_t apart[] = {2}; /* what lies apart is copied */
+    for (uint64_t way = 0; way < 8; way++) {
+        const uint64_t flags = way % 4;
         struct foreign foreign;
-        fill(&foreign, data, 1, shape, NULL);
+        fill(&foreign, data, 1, shape, way < 4 ? NULL : apart);
         foreign.managed.flags = flags;
         tleg_tensor *tensor = import(&foreign);
         DLManagedTensorVersioned *managed;

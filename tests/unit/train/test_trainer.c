@@ -689,7 +689,7 @@ struct careless { /* a teacher that writes less than it should, or uses its trai
     tleg_trainer *trainer;
     const tleg_train_batch *batch;
     int64_t written;
-    tleg_status found[3];
+    tleg_status found[6];
 };
 
 static tleg_status TLEG_CALL teach_carelessly(void *host, int64_t batch, const float *images, size_t image_floats,
@@ -701,7 +701,13 @@ static tleg_status TLEG_CALL teach_carelessly(void *host, int64_t batch, const f
     careless->found[0] = tleg_trainer_backward(careless->trainer, careless->batch, NULL);
     careless->found[1] = tleg_trainer_update(careless->trainer, 0.01);
     tleg_trainer_forget(careless->trainer);
-    careless->found[2] = TLEG_OK;
+    tleg_learngene *gene = NULL;
+    tleg_tensor *gradient = NULL;
+    const char *path = support_scratch("careless"), *first = tleg_trainer_get_parameter_name(careless->trainer, 0);
+    careless->found[2] = tleg_trainer_save(plain, careless->trainer, path, 0, NULL);
+    careless->found[3] = tleg_trainer_load(plain, careless->trainer, path);
+    careless->found[4] = tleg_trainer_copy_learngene(plain, careless->trainer, 0, &gene);
+    careless->found[5] = tleg_trainer_copy_gradient(plain, careless->trainer, first, &gradient);
     return TLEG_OK;
 }
 
@@ -721,8 +727,8 @@ static void a_careless_teacher_is_found_out(void **state) {
     for (careless.written = all; careless.written >= 0; careless.written -= all / 2) {
         const tleg_status wanted = careless.written == all ? TLEG_OK : TLEG_ERROR_NUMERIC;
         assert_int_equal(tleg_trainer_backward(trainer, &data.batch, NULL), wanted);
-        assert_int_equal(careless.found[0], TLEG_ERROR_STATE);
-        assert_int_equal(careless.found[1], TLEG_ERROR_STATE);
+        for (int i = 0; i < 6; i++)
+            assert_int_equal(careless.found[i], TLEG_ERROR_STATE);
         const int64_t steps = tleg_trainer_get_steps(trainer);
         assert_int_equal(tleg_trainer_update(trainer, 0.01), wanted == TLEG_OK ? TLEG_OK : TLEG_ERROR_STATE);
         assert_int_equal(tleg_trainer_get_steps(trainer), steps + (wanted == TLEG_OK));
@@ -732,6 +738,11 @@ static void a_careless_teacher_is_found_out(void **state) {
     }
     careless.written = all;
     OK_TRAINER(trainer, tleg_trainer_backward(trainer, &data.batch, NULL));
+    OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.01));
+    OK(plain, tleg_trainer_save(plain, trainer, support_scratch("careless"), 0, NULL));
+    careless.written = 0;
+    assert_int_equal(tleg_trainer_backward(trainer, &data.batch, NULL), TLEG_ERROR_NUMERIC);
+    OK(plain, tleg_trainer_load(plain, trainer, support_scratch("careless"))); /* gradients are zero, as between steps */
     OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.01));
     trainer_data_close(&data);
     tleg_trainer_free(trainer);

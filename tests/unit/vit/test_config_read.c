@@ -805,6 +805,16 @@ static void names_say_what_a_schedule_leaves_out(void **state) {
     tleg_config_free(&config);
     vit_key(&made, "tleg.schedule", "{}"); /* then the second segment of fc1 is one too many */
     must_refuse(&made, &(struct vit_fault){0, "", NULL, {"fc1.instances.1", "1 segment"}, 0}, 0, true);
+    vit_remove(&made, BLOCK "mlp.fc1.instances.1.weight");
+    vit_remove(&made, BLOCK "mlp.fc1.instances.1.bias");
+    static const char *const gates[] = {"ls1.instances.0.gamma_base", "ls1.instances.0.gamma_ilayer",
+                                        "ls2.instances.0.gamma_base", "ls2.instances.0.gamma_ilayer", "ls1.instances.1.gamma"};
+    for (size_t k = 0; k < sizeof gates / sizeof *gates; k++) {
+        char name[96];
+        snprintf(name, sizeof name, BLOCK "%s", gates[k]);
+        vit_add(&made, name, "12");
+    }
+    must_refuse(&made, &(struct vit_fault){0, "", NULL, {"ls1.instances.1", "gives \"ls1\" 1 segment"}, 0}, 0, true);
 }
 
 #define QKV BLOCK "attn.qkv.instances.0."

@@ -76,7 +76,7 @@ says err "rotary positions counted in the grid of its own pictures"
 try 2 info "$models/clip.safetensors" --activation softplus
 says err "--activation"
 try 1 info "$models/clip.safetensors" --activation silu
-says err 'expected "quick_gelu" as tleg.activation says'
+says err 'expected "quick_gelu" as the file says'
 try 1 info "$models/clip.safetensors" --eps 1e-6
 says err "as tleg.eps says"
 

@@ -10,9 +10,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import alike
 import plan
 import starts
 import tensors
+from alike import Failed
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
@@ -20,10 +22,6 @@ LIBC = ctypes.CDLL(None)
 
 class Stopped(Exception):
     """A signal, or the time is up; everything is saved."""
-
-
-class Failed(Exception):
-    pass
 
 
 class Stopper:
@@ -148,11 +146,8 @@ class Maker:
         return bool(self.options.recorded and self.settings["datasets"][run.data].get("taught"))
 
     def alike(self, run):
-        """What must not differ between the runs of a table, beside what their names say."""
-        s = self.settings
-        return {"model": s["model"], "pictures": s["pictures"], "train": s["train"], "learn": [s["gene_depths"], *s["learn"]],
-                "data": s["datasets"][run.data], "taught": s["taught"] if self.taught(run) else [],
-                "extra": self.options.extra, "needs": list(run.needs)}
+        """What must not differ between the runs of a table, as it is now."""
+        return alike.settings_of(run, self.settings, self.taught(run), self.options.extra)
 
     # ---- the command ----
 
@@ -250,14 +245,10 @@ class Maker:
 
     def done(self, run):
         """Whether the run's file is there; a Failed where it was made with other settings."""
-        path, now = self.result(run.name), json.loads(json.dumps(self.alike(run)))
+        path = self.result(run.name)
         if not path.exists():
             return False
-        made = json.loads(path.read_text(encoding="utf-8"))["settings"]
-        for key in now:
-            if made.get(key) != now[key]:
-                raise Failed(f"{path}: made with other settings: expected {key} = {now[key]}, found {made.get(key)}; "
-                             "give another --results, or remove the file")
+        alike.check(path, alike.read(path), self.alike(run))
         return True
 
     def missing(self, runs):

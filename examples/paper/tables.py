@@ -1,8 +1,8 @@
 """Markdown tables and SVG charts from the results, put between the markers of docs/experiments.md."""
-import json
 import math
 import re
 
+import alike
 import charts
 import plan
 import starts
@@ -18,7 +18,16 @@ class Results:
         for name in self.runs:
             path = folder / f"{name}.json"
             if path.exists():
-                self.made[name] = json.loads(path.read_text(encoding="utf-8"))
+                self.made[name] = alike.read(path)
+        self.check(folder)
+
+    def check(self, folder):
+        """A file of other settings is an error. Whether a teacher taught, and what --extra said, is for all files as one has it."""
+        said = [result["settings"] for result in self.made.values()]
+        taught, extra = any(one.get("taught") for one in said), said[0].get("extra") if said else ""
+        for name, result in self.made.items():
+            now = alike.settings_of(self.runs[name], self.settings, taught, extra)
+            alike.check(folder / f"{name}.json", result, now)
 
     def find(self, **wanted):
         """The results, one a seed, of the runs that are so; without a word, at the usual learning rate."""

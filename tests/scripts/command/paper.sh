@@ -129,5 +129,39 @@ same once.md docs/experiments.md
 ends 0 tables --results nowhere --docs docs
 must grep -q "^not run yet" docs/experiments.md
 
+# ---- with a command that stands in for tleg ----
+printf '#!/bin/sh\nexec "%s" "%s/tests/scripts/command/paper_tleg.py" "$@"\n' "$python" "$source" >stand-in
+chmod +x stand-in
+tleg=$PWD/stand-in
+# edit FILE STATEMENT: changes `it`, the JSON of a file.
+edit() {
+    must "$python" -c 'import json, sys; it = json.load(open(sys.argv[1])); exec(sys.argv[2]); json.dump(it, open(sys.argv[1], "w"))' "$@"
+}
+
+# tables of results that were made alike
+ends 0 run --work f1 --results f1/results --only 'cifar10-tune-gene2-d?-e1-s0'
+cp "$source/docs/experiments.md" docs/
+cp docs/experiments.md once.md
+one=f1/results/cifar10-tune-gene2-d4-e1-s0.json
+cp $one one.json
+edit $one 'it["settings"]["model"]["dim"] = 24'
+ends 1 tables --results f1/results --docs docs
+says err "d4-e1-s0.json: made with other settings: expected model = "
+cp one.json $one
+edit $one 'it["settings"]["extra"] = "--ema 0.9"'
+ends 1 tables --results f1/results --docs docs
+says err "made with other settings: expected extra = "
+edit $one 'del it["settings"]'
+ends 1 tables --results f1/results --docs docs
+says err "d4-e1-s0.json: expected the JSON of a run"
+echo '{"name": "cif' >$one
+ends 1 tables --results f1/results --docs docs
+says err "d4-e1-s0.json: expected the JSON of a run"
+same once.md docs/experiments.md
+cp one.json $one
+ends 0 tables --results f1/results --docs docs
+now="tables of the results that are kept"
+must "$python" -B "$paper/paper.py" tables --docs docs >out 2>err
+
 [ $failures -eq 0 ] || { echo "$failures of $checks checks of examples/paper failed"; exit 1; }
 echo "examples/paper: $checks checks"

@@ -2,6 +2,7 @@
 import atexit
 import ctypes
 import fcntl
+import functools
 import json
 import os
 import shutil
@@ -147,7 +148,17 @@ class Maker:
 
     def alike(self, run):
         """What must not differ between the runs of a table, as it is now."""
-        return alike.settings_of(run, self.settings, self.taught(run), self.options.extra)
+        return alike.settings_of(run, self.settings, self.taught(run), self.options.extra, self.recording)
+
+    @functools.cached_property
+    def recording(self):
+        """The digest of --recorded; "" where it is not there, which tleg says when it is needed."""
+        path = self.options.recorded
+        return alike.digest(path) if path and os.path.exists(path) else ""
+
+    def source(self, run):
+        """The digest of another run's model that a run begins with."""
+        return {"source_model": alike.digest(self.model(run.needs[0]))} if run.needs else {}
 
     # ---- the command ----
 
@@ -219,7 +230,7 @@ class Maker:
                 stored = 0
             known = run.kind == "tune" and run.needs and run.source == run.data
             before = self.score(str(first), run, [run.depth]) if known else {}
-            write_json(facts, {"numbers_stored": stored, f"{self.measure}_before": before.get(str(run.depth))})
+            write_json(facts, {"numbers_stored": stored, f"{self.measure}_before": before.get(str(run.depth)), **self.source(run)})
         return str(first), json.loads(facts.read_text(encoding="utf-8"))
 
     def make(self, run):
@@ -229,7 +240,7 @@ class Maker:
                   "depth": run.depth, "epochs": run.epochs, "seed": run.seed, "rate": run.rate}
         if run.kind == "score":
             gene = self.model(run.needs[0])
-            result |= size_of(gene) | {f"{self.measure}_by_depth": self.score(gene, run, self.settings["score_depths"])}
+            result |= size_of(gene) | self.source(run) | {f"{self.measure}_by_depth": self.score(gene, run, self.settings["score_depths"])}
         else:
             first, facts = self.start(run, folder)
             words = self.training(run, first, folder)
@@ -306,7 +317,7 @@ def size_of(path):
 
 
 def from_log(path, run, measure):
-    """Scores by epoch, and the seconds that the steps took, from the JSON lines of a training."""
+    """What computed, scores by epoch, and the seconds that the steps took, from the JSON lines of a training."""
     with open(path, encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
     batch = next(line["images_per_step"] for line in lines if "images_per_step" in line)
@@ -319,7 +330,8 @@ def from_log(path, run, measure):
     if run.epochs not in epochs:
         raise Failed(f"{path}: expected a score after epoch {run.epochs}, found epochs {sorted(epochs)}")
     final = epochs[run.epochs]
-    result = {measure: final[f"val_{measure}"],
+    computed = dict.fromkeys(line["computed"] for line in lines if "computed" in line)  # each time that it went on
+    result = {"computed": ", then ".join(computed), measure: final[f"val_{measure}"],
               f"{measure}_by_epoch": [epochs[epoch][f"val_{measure}"] for epoch in sorted(epochs)],
               "validated": final["val_images"], "steps": last, "seconds": round(seconds, 3)}
     return result | ({f"{measure}_by_depth": final[f"val_{measure}_by_depth"]} if run.kind == "learn" else {})

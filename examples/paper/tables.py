@@ -1,6 +1,7 @@
 """Markdown tables and SVG charts from the results, put between the markers of docs/experiments.md."""
 import math
 import re
+import sys
 
 import alike
 import charts
@@ -14,7 +15,7 @@ class Results:
     """The results that are there, found by what their runs are."""
 
     def __init__(self, settings, runs, folder):
-        self.settings, self.runs, self.made = settings, runs, {}
+        self.settings, self.runs, self.made, self.used = settings, runs, {}, set()
         for name in self.runs:
             path = folder / f"{name}.json"
             if path.exists():
@@ -33,7 +34,9 @@ class Results:
         """The results, one a seed, of the runs that are so; without a word, at the usual learning rate."""
         wanted = {"rate": "", **wanted}
         found = [run for run in self.runs.values() if all(getattr(run, key) == value for key, value in wanted.items())]
-        return [self.made[run.name] for run in found if run.name in self.made]
+        names = [run.name for run in found if run.name in self.made]
+        self.used.update(names)
+        return [self.made[name] for name in names]
 
     def tuned(self, start, depth, epochs, data="cifar10", kind="tune", **more):
         return [result["top1"] for result in self.find(kind=kind, data=data, start=start, depth=depth, epochs=epochs, **more)]
@@ -286,9 +289,24 @@ def put(path, bodies):
     path.write_text(text, encoding="utf-8")
 
 
+def say_recordings(table, results):
+    """Where what stands under a table was taught by recordings that differ."""
+    names = {}
+    for name in sorted(results.used):
+        names.setdefault(results.made[name]["settings"].get("recording"), name)
+    names.pop(None, None)
+    if len(names) > 1:
+        told = ", ".join(f"{digest[:12]} ({name})" for digest, name in names.items())
+        print(f"table {table}: its results were taught by {len(names)} recordings that differ: {told}", file=sys.stderr)
+
+
 def write(settings, folder, docs):
     """Renews the tables of experiments.md, and the charts."""
-    results = Results(settings, plan.make(settings), folder)
+    results, bodies = Results(settings, plan.make(settings), folder), {}
     path = docs / "experiments.md"
-    put(path, {name: with_chart(name, table(results), results, docs) for name, table in TABLES.items()})
+    for name, table in TABLES.items():
+        results.used.clear()
+        bodies[name] = with_chart(name, table(results), results, docs)
+        say_recordings(name, results)
+    put(path, bodies)
     print(f"{path}: {len(results.made)} of {len(results.runs)} runs are in the tables")

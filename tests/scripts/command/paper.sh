@@ -160,8 +160,29 @@ says err "d4-e1-s0.json: expected the JSON of a run"
 same once.md docs/experiments.md
 cp one.json $one
 ends 0 tables --results f1/results --docs docs
+must test ! -s err
 now="tables of the results that are kept"
 must "$python" -B "$paper/paper.py" tables --docs docs >out 2>err
+
+# what a result was made from
+echo said >said.rec
+echo other >other.rec
+two="--only cifar10-tune-gene2-d?-e1-s0"
+ends 0 run --work f2 --results f2/results --recorded said.rec $two
+one=f2/results/cifar10-tune-gene2-d4-e1-s0.json
+must grep -q "\"recording\": \"$(sha256sum <said.rec | cut -d' ' -f1)\"" $one
+must grep -q "\"source_model\": \"$(sha256sum <f2/cifar10-learn-gene2-e12-s0/learned.safetensors | cut -d' ' -f1)\"" $one
+must grep -q '"computed": "f32 at level none"' $one
+ends 1 run --work f2 --results f2/results --recorded other.rec $two
+says err "made with other settings: expected recording = "
+ends 0 tables --results f2/results --docs docs
+must test ! -s err
+edit $one 'it["settings"]["recording"] = "1234567890abcdef"'
+ends 0 tables --results f2/results --docs docs
+says err "table half: its results were taught by 2 recordings that differ: "
+must test "$(grep -c 'table half' err)" -eq 1
+edit $one 'del it["settings"]["recording"]' # a file of an earlier version
+ends 0 run --work f2 --results f2/results --recorded said.rec $two
 
 [ $failures -eq 0 ] || { echo "$failures of $checks checks of examples/paper failed"; exit 1; }
 echo "examples/paper: $checks checks"

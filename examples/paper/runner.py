@@ -160,6 +160,19 @@ class Maker:
         """The digest of another run's model that a run begins with."""
         return {"source_model": alike.digest(self.model(run.needs[0]))} if run.needs else {}
 
+    def began_alike(self, run, unknown=False):
+        """Whether what lies in a run's folder was begun under the settings of now; `unknown` where it does not say."""
+        try:
+            began = json.loads((self.work / run.name / "start.json").read_text(encoding="utf-8")).get("settings")
+        except (OSError, ValueError):
+            return unknown
+        return unknown if began is None else not alike.difference(began, self.alike(run))
+
+    def has_model(self, run):
+        """Whether a run's model is there, and whole: while one learns, its start lies beside it."""
+        start = self.work / run.name / "start.safetensors"
+        return os.path.exists(self.model(run.name)) and not start.exists() and self.began_alike(run, unknown=True)
+
     # ---- the command ----
 
     def tleg(self, *words, log=None):
@@ -219,7 +232,8 @@ class Maker:
     def start(self, run, folder):
         """The file that a run starts from, made once; numbers stored for it, and its score where it has one before the first step."""
         first, facts = folder / "start.safetensors", folder / "start.json"
-        if not facts.exists():
+        if not first.exists() or not self.began_alike(run):
+            begin_anew(folder)
             if run.kind == "tune":
                 stored = starts.make(self, run, str(first))
             elif run.kind == "grow":
@@ -230,8 +244,11 @@ class Maker:
                 stored = 0
             known = run.kind == "tune" and run.needs and run.source == run.data
             before = self.score(str(first), run, [run.depth]) if known else {}
-            write_json(facts, {"numbers_stored": stored, f"{self.measure}_before": before.get(str(run.depth)), **self.source(run)})
-        return str(first), json.loads(facts.read_text(encoding="utf-8"))
+            write_json(facts, {"numbers_stored": stored, f"{self.measure}_before": before.get(str(run.depth)), **self.source(run),
+                               "settings": self.alike(run)})
+        known = json.loads(facts.read_text(encoding="utf-8"))
+        del known["settings"]
+        return str(first), known
 
     def make(self, run):
         """Makes a run, or what is left of it, and writes its JSON file."""
@@ -267,7 +284,7 @@ class Maker:
         left = {name: run for name, run in runs.items() if not self.done(run)}
         for name, run in reversed(runs.items()):
             wanted = any(name in other.needs for other in left.values())
-            if wanted and not os.path.exists(self.model(name)):
+            if wanted and not self.has_model(run):
                 left[name] = run
         return {name: run for name, run in runs.items() if name in left}
 
@@ -305,6 +322,13 @@ def say(text):
 def scores(result, measure):
     found = result.get(f"{measure}_by_depth") or {result["depth"]: result[measure]}
     return ", ".join(f"depth {depth}: {100 * share:.1f} %" for depth, share in found.items())
+
+
+def begin_anew(folder):
+    """Takes away all that is there, a model first: a kill in between leaves none that looks whole."""
+    (folder / "learned.safetensors").unlink(missing_ok=True)
+    shutil.rmtree(folder)
+    folder.mkdir()
 
 
 def tail(path):

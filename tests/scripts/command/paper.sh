@@ -184,5 +184,43 @@ must test "$(grep -c 'table half' err)" -eq 1
 edit $one 'del it["settings"]["recording"]' # a file of an earlier version
 ends 0 run --work f2 --results f2/results --recorded said.rec $two
 
+# a run that is made again begins again
+one=f1/results/cifar10-tune-gene2-d4-e1-s0.json gene=cifar10-learn-gene2-e12-s0
+cp $one one.json
+rm $one
+ends 0 run --work f1 --results f1/results $two
+rm $one f1/$gene/learned.safetensors
+ends 0 run --work f1 --results f1/results $two
+edit one.json 'it["finished"] = ""'
+edit $one 'it["finished"] = ""'
+same one.json $one
+
+# a start of other settings, which a run that broke off left
+random="--only cifar10-tune-random-d2-e1-s0"
+export BREAK=short
+ends 1 run --work f1 --results f1/results $random
+unset BREAK
+must test -s f1/cifar10-tune-random-d2-e1-s0/start.json
+cp settings.json usual.json
+edit settings.json 'it["model"]["dim"] = 24'
+ends 0 run --work f1 --results f1/wider $random
+must grep -q '"numbers": 72,' f1/wider/cifar10-tune-random-d2-e1-s0.json
+mv usual.json settings.json
+
+# a model that a kill left half learned, beside a result that is there: that of a fresh clone
+mkdir f3
+cp -r f1/results f3/
+rm f3/results/cifar10-tune-gene2-d4-e1-s0.json
+export HOLD=$PWD/hold
+: >hold
+driver run --work f3 --results f3/results $two >killed 2>&1 &
+pid=$!
+until_so test -s f3/$gene/learned.safetensors
+kill -9 $pid
+wait $pid 2>/dev/null
+rm hold
+ends 0 run --work f3 --results f3/results $two
+same f1/$gene/learned.safetensors f3/$gene/learned.safetensors
+
 [ $failures -eq 0 ] || { echo "$failures of $checks checks of examples/paper failed"; exit 1; }
 echo "examples/paper: $checks checks"

@@ -251,7 +251,7 @@ class Maker:
         return str(first), known
 
     def make(self, run):
-        """Makes a run, or what is left of it, and writes its JSON file."""
+        """Makes a run, or what is left of it, and writes its JSON file; beside its model where the results have one already."""
         folder = self.folder(run.name)
         result = {"name": run.name, "kind": run.kind, "data": run.data, "start": run.start, "source": run.source,
                   "depth": run.depth, "epochs": run.epochs, "seed": run.seed, "rate": run.rate}
@@ -266,7 +266,17 @@ class Maker:
             result |= {"layer_passes": round(plan.layer_passes(run, self.settings)), "command": shown(words, self)}
         result |= {"settings": self.alike(run), "threads": self.options.threads, "processor": processor(),
                    "tleg": self.version(), "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-        write_json(self.result(run.name), result)
+        path = self.result(run.name)
+        if path.exists():
+            self.compare(run, result, alike.read(path))
+            path = folder / "result.json"
+        write_json(path, result)
+        say(f"    {scores(result, self.measure)}")
+
+    def compare(self, run, result, kept):
+        now, then = (100 * made[self.measure] for made in (result, kept))
+        say(f"    {run.name}.json stays as it is: {self.measure} {then:.2f} % there, {now:.2f} % now ({now - then:+.2f} points), which is "
+            f"written to {self.work / run.name / 'result.json'}")
 
     def version(self):
         return subprocess.run([self.command, "--version"], capture_output=True, text=True, check=True).stdout.strip()
@@ -311,7 +321,6 @@ class Maker:
                 say(f"FAILED {run.name}: {error}")
                 continue
             self.clear(run)
-            say(f"    {scores(json.loads(self.result(run.name).read_text(encoding='utf-8')), self.measure)}")
         return failed
 
 

@@ -222,5 +222,17 @@ rm hold
 ends 0 run --work f3 --results f3/results $two
 same f1/$gene/learned.safetensors f3/$gene/learned.safetensors
 
+# a model that is made again, on a machine that computes otherwise, for what starts from it: its result stays as it was
+rm f3/$gene/learned.safetensors f3/results/cifar10-tune-gene2-d4-e1-s0.json
+cp f3/results/$gene.json kept.json
+export SALT=1
+ends 0 run --work f3 --results f3/results $two
+unset SALT
+says out "$gene.json stays as it is: top1 "
+same kept.json f3/results/$gene.json
+must grep -q '"top1": ' f3/$gene/result.json
+must grep -q "\"source_model\": \"$(sha256sum <f3/$gene/learned.safetensors | cut -d' ' -f1)\"" f3/results/cifar10-tune-gene2-d4-e1-s0.json
+must test "$(cksum <f1/$gene/learned.safetensors)" != "$(cksum <f3/$gene/learned.safetensors)"
+
 [ $failures -eq 0 ] || { echo "$failures of $checks checks of examples/paper failed"; exit 1; }
 echo "examples/paper: $checks checks"

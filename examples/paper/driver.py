@@ -60,12 +60,13 @@ def show_plan(runs, settings, options):
 def make_runs(maker, runs):
     """The exit code: 0 also where --minutes ended it, 130 after a signal."""
     try:
-        failed = maker.run_all(runs)
+        failed, others = maker.run_all(runs)
     except runner.Stopped as stopped:
         left = sum(not maker.result(name).exists() for name in runs)
         print(f"stopped ({stopped}): all is saved, {left} of {len(runs)} runs are left; the same command goes on")
         return 0 if str(stopped) == "time" else 130
-    print(f"{len(runs) - len(failed)} of {len(runs)} runs are made" + "".join(f"\nfailed: {name}" for name in failed))
+    print(f"{len(runs) - len(failed) - len(others)} of {len(runs)} runs are made")
+    print("".join([*(f"failed: {name}\n" for name in failed), *(f"left to another driver: {name}\n" for name in others)]), end="")
     return 1 if failed else 0
 
 

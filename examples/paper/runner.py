@@ -47,18 +47,25 @@ class Stopper:
             raise Stopped(self.reason)
 
 
+def try_lock(path):
+    """Held by this process and the commands that it starts, so that none of a killed driver's is still at work: its number, or None."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
 def take_lock(folder, patience=60):
-    """Held by this process and the commands that it starts, so that none of a killed driver's is still at work; its number."""
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     for wait in range(patience + 1):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.set_inheritable(lock, True)
+        lock = try_lock(folder / "lock")
+        if lock is not None:
             return lock
-        except BlockingIOError:
-            if wait == 0:
-                say(f"{folder}: another driver, or a command that it started, is at work here; waiting {patience} s")
-            time.sleep(1)
+        if wait == 0:
+            say(f"{folder}: another driver, or a command that it started, is at work here; waiting {patience} s")
+        time.sleep(1)
     raise Failed(f"{folder}/lock is held: expected one driver at a time, found another; wait for it or give another --work")
 
 
@@ -69,7 +76,7 @@ def as_child():
 
 
 def write_json(path, value):
-    partial = f"{path}.part"
+    partial = f"{path}.{os.getpid()}.part"
     with open(partial, "w", encoding="utf-8") as file:
         file.write("{\n" + ",\n".join(f'  "{key}": {json.dumps(value[key])}' for key in value) + "\n}\n")
         file.flush()
@@ -98,9 +105,9 @@ class Maker:
         if not self.command:
             raise Failed(f"--tleg {options.tleg}: expected the command tleg, found none of that name")
         self.work, self.results = Path(options.work).resolve(), Path(options.results).resolve()
-        for folder in (self.work, self.results):
+        for folder in (self.work, self.results / ".locks"):
             folder.mkdir(parents=True, exist_ok=True)
-        self.lock = take_lock(self.work)
+        self.locks = [take_lock(self.work)]
         self.stopper = Stopper(options.minutes)
 
     # ---- places ----
@@ -181,7 +188,7 @@ class Maker:
         arguments = [self.command, *words, "--threads", str(self.options.threads)]
         with open(log or os.devnull, "a", encoding="utf-8") as said:
             child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=said if log else subprocess.PIPE,
-                                     stderr=subprocess.STDOUT if log else subprocess.PIPE, text=True, pass_fds=[self.lock],
+                                     stderr=subprocess.STDOUT if log else subprocess.PIPE, text=True, pass_fds=self.locks,
                                      preexec_fn=as_child)
             self.stopper.child = child
             if self.stopper.reason:  # it came between the check and here
@@ -289,14 +296,18 @@ class Maker:
         alike.check(path, alike.read(path), self.alike(run))
         return True
 
+    def lacks(self, run, left):
+        """Whether a run has no result, or no model though one of `left` needs it."""
+        needed = any(run.name in other.needs for other in left.values())
+        return not self.done(run) or (needed and not self.has_model(run))
+
     def missing(self, runs):
-        """What is left, in order: runs without a result, and runs whose model is gone that another of these needs."""
-        left = {name: run for name, run in runs.items() if not self.done(run)}
+        """What is left, in order."""
+        left = {}
         for name, run in reversed(runs.items()):
-            wanted = any(name in other.needs for other in left.values())
-            if wanted and not self.has_model(run):
+            if self.lacks(run, left):
                 left[name] = run
-        return {name: run for name, run in runs.items() if name in left}
+        return dict(reversed(left.items()))
 
     def clear(self, run):
         """Takes away what only a run in the making needs, and a model from which no other run starts."""
@@ -306,22 +317,41 @@ class Maker:
         for name in names:
             (self.work / run.name / name).unlink(missing_ok=True)
 
+    def make_alone(self, run, left):
+        """Makes a run, unless another driver of the same results is at it: then False."""
+        lock = try_lock(self.results / ".locks" / run.name)
+        if lock is None:
+            say("    another driver is making it, which is left to that")
+            return False
+        self.locks.append(lock)
+        for part in self.results.glob(f"{run.name}.json.*.part"):
+            part.unlink()  # of a driver that was killed as it wrote
+        try:
+            if self.lacks(run, left):  # still: another driver may have made it
+                self.make(run)
+                self.clear(run)
+        finally:
+            os.close(self.locks.pop())
+        return True
+
     def run_all(self, runs):
-        """Makes all that is not there yet, in order; a run that fails costs those that need it, no others. The failed ones."""
-        failed, left = {}, self.missing(runs)
+        """Makes all that is not there yet, in order. What failed, and what another driver is making, costs those that need it, no others:
+        the names of both."""
+        failed, others, left = [], [], self.missing(runs)
         for index, run in enumerate(left.values(), 1):
             if any(name in failed for name in run.needs):
-                failed[run.name] = "what it needs failed"
-                continue
-            say(f"{index}/{len(left)} {run.name}")
-            try:
-                self.make(run)
-            except (Failed, ImportError, OSError) as error:
-                failed[run.name] = str(error)
-                say(f"FAILED {run.name}: {error}")
-                continue
-            self.clear(run)
-        return failed
+                failed.append(run.name)
+            elif any(name in others for name in run.needs):
+                others.append(run.name)
+            else:
+                say(f"{index}/{len(left)} {run.name}")
+                try:
+                    if not self.make_alone(run, left):
+                        others.append(run.name)
+                except (Failed, ImportError, OSError) as error:
+                    failed.append(run.name)
+                    say(f"FAILED {run.name}: {error}")
+        return failed, others
 
 
 def say(text):

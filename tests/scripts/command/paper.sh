@@ -86,7 +86,7 @@ says out "the same command goes on"
 ends 0 run --work w2 --results pieces $part
 must "$python" - <<'END'
 import json, pathlib
-for path in pathlib.Path("pieces").iterdir():
+for path in pathlib.Path("pieces").glob("*.json"):
     one, other = (json.loads((folder / path.name).read_text()) for folder in (pathlib.Path("whole"), pathlib.Path("pieces")))
     for key in one.keys() - {"seconds", "finished"}:
         assert one[key] == other[key], (path.name, key, one[key], other[key])
@@ -233,6 +233,28 @@ same kept.json f3/results/$gene.json
 must grep -q '"top1": ' f3/$gene/result.json
 must grep -q "\"source_model\": \"$(sha256sum <f3/$gene/learned.safetensors | cut -d' ' -f1)\"" f3/results/cifar10-tune-gene2-d4-e1-s0.json
 must test "$(cksum <f1/$gene/learned.safetensors)" != "$(cksum <f3/$gene/learned.safetensors)"
+
+# two drivers with the same results: what one makes the other leaves alone, with what starts from it, and goes on
+: >hold
+mkdir shared
+echo '{' >shared/$gene.json.1.part # as a kill leaves it
+driver run --work f4 --results shared $two >first 2>&1 &
+pid=$!
+until_so test -s f4/$gene/learned.safetensors
+ends 0 run --work f5 --results shared $two
+says out "another driver is making it"
+says out "0 of 3 runs are made"
+says out "left to another driver: cifar10-tune-gene2-d4-e1-s0"
+now="the first of two drivers"
+must test ! -e f5/$gene/learned.safetensors
+driver run --work f5 --results shared --only 'cifar10-tune-[gr]*[2m]-d2-e1-s0' >second 2>&1 &
+other=$!
+until_so test -s f5/cifar10-tune-random-d2-e1-s0/learned.safetensors
+rm hold
+must wait $pid
+must wait $other
+must test "$(find shared -name '*.json' | wc -l)" -eq 4
+must test -z "$(find shared -name '*.part')"
 
 [ $failures -eq 0 ] || { echo "$failures of $checks checks of examples/paper failed"; exit 1; }
 echo "examples/paper: $checks checks"

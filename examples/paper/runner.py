@@ -21,8 +21,8 @@ PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
 
-class Stopped(Exception):
-    """A signal, or the time is up; everything is saved."""
+class Stopped(BaseException):
+    """A signal, or the time is up; everything is saved. No Exception: those cost a run alone."""
 
 
 class Stopper:
@@ -33,7 +33,7 @@ class Stopper:
         self.child = None
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, self.stop)
-        if minutes:
+        if minutes is not None:
             signal.setitimer(signal.ITIMER_REAL, 60 * minutes)
             atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # nobody handles it once the interpreter ends
 
@@ -233,8 +233,15 @@ class Maker:
         judged, found = self.judged(run.data), {}
         for depth in depths:
             words = ["eval", path, "--data", judged, "--json"] + (["--depth", str(depth)] if run.kind == "score" else [])
-            found[str(depth)] = json.loads(self.tleg(*words).splitlines()[-1])["top1"]
+            found[str(depth)] = self.top1(words)
         return found
+
+    def top1(self, words):
+        said = self.tleg(*words)
+        try:
+            return json.loads(said.splitlines()[-1])["top1"]
+        except (LookupError, TypeError, ValueError):
+            raise Failed(f"tleg {' '.join(words)}: expected a line of JSON with top1, found {said[-80:]!r}") from None
 
     def start(self, run, folder):
         """The file that a run starts from, made once; numbers stored for it, and its score where it has one before the first step."""
@@ -302,16 +309,19 @@ class Maker:
         return not self.done(run) or (needed and not self.has_model(run))
 
     def missing(self, runs):
-        """What is left, in order."""
-        left = {}
+        """What is left, in order, and the names of those whose files are of no use."""
+        left, failed = {}, []
         for name, run in reversed(runs.items()):
-            if self.lacks(run, left):
-                left[name] = run
-        return dict(reversed(left.items()))
+            try:
+                if self.lacks(run, left):
+                    left[name] = run
+            except (Failed, OSError) as error:
+                failed.append(say_failed(name, error))
+        return dict(reversed(left.items())), failed[::-1]
 
     def clear(self, run):
         """Takes away what only a run in the making needs, and a model from which no other run starts."""
-        names = ["start.safetensors", "learned.safetensors.checkpoint"]
+        names = ["start.safetensors", "learned.safetensors.checkpoint", "learned.best.safetensors"]
         if not any(run.name in other.needs for other in self.planned.values()):
             names.append("learned.safetensors")
         for name in names:
@@ -337,7 +347,8 @@ class Maker:
     def run_all(self, runs):
         """Makes all that is not there yet, in order. What failed, and what another driver is making, costs those that need it, no others:
         the names of both."""
-        failed, others, left = [], [], self.missing(runs)
+        left, failed = self.missing(runs)
+        others = []
         for index, run in enumerate(left.values(), 1):
             if any(name in failed for name in run.needs):
                 failed.append(run.name)
@@ -348,14 +359,19 @@ class Maker:
                 try:
                     if not self.make_alone(run, left):
                         others.append(run.name)
-                except (Failed, ImportError, OSError) as error:
-                    failed.append(run.name)
-                    say(f"FAILED {run.name}: {error}")
+                except Exception as error:  # of a tool or a file, as KeyError of a log
+                    failed.append(say_failed(run.name, error))
         return failed, others
 
 
 def say(text):
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def say_failed(name, error):
+    reason = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
+    say(f"FAILED {name}: {reason}")
+    return name
 
 
 def scores(result, measure):
@@ -379,12 +395,24 @@ def size_of(path):
     return {"numbers": tensors.count(tensors.read(path)[1]), "bytes": os.path.getsize(path)}
 
 
+def read_log(path):
+    """The JSON lines of a training's log, the first of which says how it learns."""
+    lines = []
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                raise Failed(f"{path}: expected lines of JSON, found {line[:80]!r}; remove its folder to begin again") from None
+    if not lines or "images_per_step" not in lines[0]:
+        raise Failed(f"{path}: expected a first line with images_per_step, found none; remove its folder to begin again")
+    return lines
+
+
 def from_log(path, run, measure):
     """What computed, scores by epoch, and the seconds that the steps took, from the JSON lines of a training."""
-    with open(path, encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
-    batch = next(line["images_per_step"] for line in lines if "images_per_step" in line)
-    seconds, last = 0.0, 0
+    lines = read_log(path)
+    batch, seconds, last = lines[0]["images_per_step"], 0.0, 0
     for line in lines:
         if "images_per_s" in line and line["images_per_s"] > 0:
             seconds += (line["step"] - last) * batch / line["images_per_s"]

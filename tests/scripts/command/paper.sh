@@ -94,11 +94,11 @@ END
 
 # ---- what must not be mixed ----
 ends 1 run --work w2 --results pieces $part --extra "--ema 0.9"
-says err "made with other settings: expected extra = --ema 0.9"
+says out "made with other settings: expected extra = --ema 0.9"
 ends 1 run --work w2 --results pieces --only nothing
 says err "--only nothing"
 ends 1 run --work w2 --results pieces --recorded absent.rec --only cifar10-tune-random-d2-e1-s0
-says err "expected taught = "
+says out "expected taught = "
 
 # ---- a teacher ----
 ends 0 record --work w4 --teacher "$python $source/examples/teachers/minimal.py" --recorded teacher.rec
@@ -174,7 +174,7 @@ must grep -q "\"recording\": \"$(sha256sum <said.rec | cut -d' ' -f1)\"" $one
 must grep -q "\"source_model\": \"$(sha256sum <f2/cifar10-learn-gene2-e12-s0/learned.safetensors | cut -d' ' -f1)\"" $one
 must grep -q '"computed": "f32 at level none"' $one
 ends 1 run --work f2 --results f2/results --recorded other.rec $two
-says err "made with other settings: expected recording = "
+says out "made with other settings: expected recording = "
 ends 0 tables --results f2/results --docs docs
 must test ! -s err
 edit $one 'it["settings"]["recording"] = "1234567890abcdef"'
@@ -255,6 +255,36 @@ must wait $pid
 must wait $other
 must test "$(find shared -name '*.json' | wc -l)" -eq 4
 must test -z "$(find shared -name '*.part')"
+
+# what goes wrong costs a run, and what starts from it
+export BREAK_AT=gene2
+for BREAK in silent torn short model; do
+    export BREAK
+    ends 1 run --work "f6-$BREAK" --results "f6-$BREAK/results" --only 'cifar10-tune-[gr]*[2m]-d2-e1-s0'
+    says out "FAILED $gene: "
+    says out "1 of 3 runs are made"
+    must test -e "f6-$BREAK/results/cifar10-tune-random-d2-e1-s0.json"
+done
+unset BREAK BREAK_AT
+ends 0 run --work f7 --results f7/results --only cifar10-tune-random-d2-e1-s0
+must test ! -e f7/cifar10-tune-random-d2-e1-s0/learned.best.safetensors
+edit f7/results/cifar10-tune-random-d2-e1-s0.json 'it["settings"]["model"]["dim"] = 24'
+ends 1 run --work f7 --results f7/results --only 'cifar10-tune-random-d2-e[12]-s0'
+says out "FAILED cifar10-tune-random-d2-e1-s0: $PWD/f7/results/cifar10-tune-random-d2-e1-s0.json: made with other settings"
+says out "1 of 2 runs are made"
+echo '{' >f7/results/cifar10-tune-random-d2-e1-s0.json
+ends 1 run --work f7 --results f7/results $random
+says out "expected the JSON of a run"
+ends 0 plan --results f7/results
+ends 2 run --work f7 --results f7/results --minutes 0
+says err "--minutes: expected a number above 0, found 0"
+
+now="the pattern that README.md has as an example"
+pattern=$(sed -n "s/.*--only '\(cifar10-[^']*\)'.*/\1/p" "$paper/README.md")
+must "$python" "$paper/paper.py" plan --only "$pattern" >out 2>err
+says out "  cifar10-tune-gene2-d8-e5-s0"
+says out "  cifar10-learn-gene2-e8-s0"
+must test -z "$(grep -e small -e tiny out)"
 
 [ $failures -eq 0 ] || { echo "$failures of $checks checks of examples/paper failed"; exit 1; }
 echo "examples/paper: $checks checks"

@@ -279,6 +279,18 @@ ends 0 plan --results f7/results
 ends 2 run --work f7 --results f7/results --minutes 0
 says err "--minutes: expected a number above 0, found 0"
 
+# back FILE: what linearize_back.sh makes of a model.
+back() {
+    TLEG=$tleg COUNTS=2 "$paper/linearize_back.sh" "$1" data/cifar10/train back --lr 1e-3
+}
+now="linearize_back.sh"
+must back f1/$gene/learned.safetensors >out 2>err
+says out "model: "
+must back f1/$gene/learned.safetensors >again 2>err
+same out again
+must test "$(back f3/$gene/learned.safetensors 2>err; echo $?)" = 1
+says err "expected what came of the same MODEL"
+
 now="the pattern that README.md has as an example"
 pattern=$(sed -n "s/.*--only '\(cifar10-[^']*\)'.*/\1/p" "$paper/README.md")
 must "$python" "$paper/paper.py" plan --only "$pattern" >out 2>err

@@ -78,6 +78,9 @@ def main():
         changed(words[0], said, int(said["--depth"]))
     elif verb == "linearize":
         changed(words[0], said, 2)
+        print(json.dumps({key: dict.fromkeys(("qkv", "proj", "fc1", "fc2"), 0.5) for key in ("r2", "unrelated")}))
+    elif verb == "info":
+        print(json.dumps({"depth": 2}))
     elif verb == "eval":
         print(json.dumps({"top1": share(Path(words[0]).read_bytes(), said.get("--depth"))}))
     else:

@@ -63,7 +63,7 @@ def show_plan(runs, settings, options):
 
 
 def make_runs(maker, runs):
-    """The exit code: 0 also where --minutes ended it, 130 after a signal."""
+    """The exit code: 0 also where --minutes ended it, or another driver is making the rest; 130 after a signal."""
     try:
         failed, others = maker.run_all(runs)
     except runner.Stopped as stopped:

@@ -284,6 +284,8 @@ class Maker:
         if path.exists():
             self.compare(run, result, alike.read(path))
             path = folder / "result.json"
+        for part in path.parent.glob(f"{path.name}.*.part"):
+            part.unlink()  # of a driver that was killed as it wrote
         write_json(path, result)
         say(f"    {scores(result, self.measure)}")
 
@@ -328,20 +330,22 @@ class Maker:
             (self.work / run.name / name).unlink(missing_ok=True)
 
     def make_alone(self, run, left):
-        """Makes a run, unless another driver of the same results is at it: then False."""
-        lock = try_lock(self.results / ".locks" / run.name)
-        if lock is None:
-            say("    another driver is making it, which is left to that")
-            return False
-        self.locks.append(lock)
-        for part in self.results.glob(f"{run.name}.json.*.part"):
-            part.unlink()  # of a driver that was killed as it wrote
+        """Makes a run, unless another driver of the same results is making its result: then False."""
+        lock = None
+        if not self.done(run):  # else it is made for its model, which each driver has for itself
+            lock = try_lock(self.results / ".locks" / run.name)
+            if lock is None:
+                say("    another driver is making it: skipped")
+                return False
+            self.locks.append(lock)
         try:
-            if self.lacks(run, left):  # still: another driver may have made it
+            if self.lacks(run, left):  # still: another driver may have made it by now
                 self.make(run)
                 self.clear(run)
         finally:
-            os.close(self.locks.pop())
+            if lock is not None:
+                self.locks.remove(lock)
+                os.close(lock)
         return True
 
     def run_all(self, runs):

@@ -285,6 +285,16 @@ must wait $pid
 must wait $other
 must test "$(find shared -name '*.json' | wc -l)" -eq 4
 must test -z "$(find shared -name '*.part')"
+: >hold # a model that is made again for what starts from it is each driver's own
+rm f4/$gene/learned.safetensors shared/cifar10-tune-gene2-d?-e1-s0.json
+driver run --work f4 --results shared --only cifar10-tune-gene2-d4-e1-s0 >first 2>&1 &
+pid=$!
+until_so test -s f4/$gene/learned.safetensors
+export HOLD=none
+ends 0 run --work f5 --results shared --only cifar10-tune-gene2-d2-e1-s0
+says out "2 of 2 runs are made"
+rm hold
+must wait $pid
 
 # what goes wrong costs a run, and what starts from it
 export BREAK_AT=gene2

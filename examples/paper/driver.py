@@ -4,10 +4,12 @@ An experiment is a plan ({name: Run}, plan.py), a maker of runs (runner.py) and 
 import argparse
 import fnmatch
 import json
+import math
 import os
 import sys
 from pathlib import Path
 
+import alike
 import plan
 import runner
 
@@ -22,7 +24,10 @@ def measured_rate(results):
     """Layer passes a second, the median of the trainings that were made; None before the first."""
     rates = []
     for path in sorted(Path(results).glob("*.json")):
-        result = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            result = alike.read(path)
+        except alike.Failed:
+            continue
         if result.get("seconds"):
             rates.append(result["layer_passes"] / result["seconds"])
     return sorted(rates)[len(rates) // 2] if rates else None
@@ -58,15 +63,23 @@ def show_plan(runs, settings, options):
 
 
 def make_runs(maker, runs):
-    """The exit code: 0 also where --minutes ended it, 130 after a signal."""
+    """The exit code: 0 also where --minutes ended it, or another driver is making the rest; 130 after a signal."""
     try:
-        failed = maker.run_all(runs)
+        failed, others = maker.run_all(runs)
     except runner.Stopped as stopped:
         left = sum(not maker.result(name).exists() for name in runs)
         print(f"stopped ({stopped}): all is saved, {left} of {len(runs)} runs are left; the same command goes on")
         return 0 if str(stopped) == "time" else 130
-    print(f"{len(runs) - len(failed)} of {len(runs)} runs are made" + "".join(f"\nfailed: {name}" for name in failed))
+    print(f"{len(runs) - len(failed) - len(others)} of {len(runs)} runs are made")
+    print("".join([*(f"failed: {name}\n" for name in failed), *(f"left to another driver: {name}\n" for name in others)]), end="")
     return 1 if failed else 0
+
+
+def above_zero(text):
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
+    return value
 
 
 def arguments(text, verbs, here, page):
@@ -81,10 +94,10 @@ def arguments(text, verbs, here, page):
     parser.add_argument("--docs", default=top / "docs", help=f"tables: the folder of {page} (docs)")
     parser.add_argument("--tleg", default="tleg", help="the command (tleg)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for tleg (all cores)")
-    parser.add_argument("--minutes", type=float, help="run: end after so long, with everything saved")
+    parser.add_argument("--minutes", type=above_zero, help="run: end after so long, with everything saved")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="runs of these names of `plan`, and what they need")
     parser.add_argument("--extra", default="", help="run: further arguments for every training, in one word")
-    parser.add_argument("--images-per-second", type=float, help="plan: at depth 12, forward and backward")
+    parser.add_argument("--images-per-second", type=above_zero, help="plan: at depth 12, forward and backward")
     parser.set_defaults(recorded=None)
     return parser
 

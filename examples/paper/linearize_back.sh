@@ -4,7 +4,8 @@
 # MODEL: a trained model (12 layers, say). DATA: what it was trained on, a folder of class folders; every tenth picture of each class
 # validates. OUT: a folder for what comes out. OPTIONs go to tleg distill, as --lr 1e-3 --batch 64 --augment light. For each of the
 # tensors in $COUNTS (2 4 8), of the curve $CURVE (cosine): tleg linearize, then 5 epochs of tleg distill --from GENE --teacher MODEL.
-# Prints R2 and the score after 0, 1, 2 and 5 epochs, beside the model's own. Started again it goes on where it was stopped.
+# Prints R2 and the score after 0, 1, 2 and 5 epochs, beside the model's own. Started again it goes on where it was stopped; what it
+# began of another MODEL, or with other words, is an error.
 # $TLEG: the command, where it is not on PATH. Needs python3 to read JSON.
 set -u
 [ $# -ge 3 ] || {
@@ -38,6 +39,14 @@ validation() {
 # member FILE KEY: of a JSON object.
 member() {
     python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$1" "$2"
+}
+
+of=$(cksum <"$model" && printf '%s\n' "$data" "$curve" "$@") || exit 1
+make "$out/of" printf '%s\n' "$of"
+[ "$(cat "$out/of")" = "$of" ] || {
+    printf '%s: %s: expected what came of the same MODEL, DATA, CURVE and OPTIONs,\n%s\nfound what came of\n%s\ngive another OUT\n' \
+        "$0" "$out" "$of" "$(cat "$out/of")" >&2
+    exit 1
 }
 
 validation

@@ -1,8 +1,9 @@
 """Markdown tables and SVG charts from the results, put between the markers of docs/experiments.md."""
-import json
 import math
 import re
+import sys
 
+import alike
 import charts
 import plan
 import starts
@@ -14,35 +15,54 @@ class Results:
     """The results that are there, found by what their runs are."""
 
     def __init__(self, settings, runs, folder):
-        self.settings, self.runs, self.made = settings, runs, {}
+        self.settings, self.runs, self.made, self.used = settings, runs, {}, set()
         for name in self.runs:
             path = folder / f"{name}.json"
             if path.exists():
-                self.made[name] = json.loads(path.read_text(encoding="utf-8"))
+                self.made[name] = alike.read(path)
+        self.check(folder)
+
+    def check(self, folder):
+        """A file of other settings is an error. Whether a teacher taught, and what --extra said, is for all files as one has it."""
+        said = [result["settings"] for result in self.made.values()]
+        taught, extra = any(one.get("taught") for one in said), said[0].get("extra") if said else ""
+        for name, result in self.made.items():
+            now = alike.settings_of(self.runs[name], self.settings, taught, extra)
+            alike.check(folder / f"{name}.json", result, now)
 
     def find(self, **wanted):
         """The results, one a seed, of the runs that are so; without a word, at the usual learning rate."""
         wanted = {"rate": "", **wanted}
         found = [run for run in self.runs.values() if all(getattr(run, key) == value for key, value in wanted.items())]
-        return [self.made[run.name] for run in found if run.name in self.made]
+        names = [run.name for run in found if run.name in self.made]
+        self.used.update(names)
+        return [self.made[name] for name in names]
 
     def tuned(self, start, depth, epochs, data="cifar10", kind="tune", **more):
         return [result["top1"] for result in self.find(kind=kind, data=data, start=start, depth=depth, epochs=epochs, **more)]
 
-    def untuned(self, start, depth):
+    def untuned(self, start, depth, **which):
+        which |= {"data": "cifar10", "start": start}
         if start in starts.GENES:
-            found = {result["seed"]: result for result in self.find(kind="learn", data="cifar10", start=start)}
-            found |= {result["seed"]: result for result in self.find(kind="score", data="cifar10", start=start)}  # the same scores, at more depths
+            found = {result["seed"]: result for result in self.find(kind="learn", **which)}
+            found |= {result["seed"]: result for result in self.find(kind="score", **which)}  # the same scores, at more depths
             found = [found[seed] for seed in sorted(found)]
             return [result["top1_by_depth"][str(depth)] for result in found if str(depth) in result["top1_by_depth"]]
         epochs = self.settings["compare_epochs"]
-        found = self.find(kind="tune", data="cifar10", start=start, depth=depth, epochs=epochs)
+        found = self.find(kind="tune", depth=depth, epochs=epochs, **which)
         return [result["top1_before"] for result in found if result["top1_before"] is not None]
 
     def one(self, key, **wanted):
         """What is the same for every seed; None where nothing is there."""
         found = self.find(**wanted)
         return found[0][key] if found else None
+
+    def stored(self, data, start):
+        """The numbers that a start is made of; one for each depth where they differ."""
+        which = {"kind": "tune", "data": data, "start": start, "epochs": self.settings["compare_epochs"]}
+        found = [self.one("numbers_stored", depth=depth, **which) for depth in self.settings["depths"]]
+        known = {stored for stored in found if stored is not None}
+        return " / ".join(number(stored) or "?" for stored in found) if len(known) > 1 else number(*known or [None])
 
 
 def cell(values, seeds):
@@ -84,15 +104,22 @@ def half(results):
     return markdown(["", *depths_head(s)], rows)
 
 
+def rows_of(names, s):
+    """(start, title, seeds, which of them): the gene's first seed stands alone too, for rows to be compared with that have no other."""
+    for start in names:
+        title, seeds = starts.TITLES[start], s["seeds"]
+        yield start, title, len(seeds), {}
+        if start == "gene2" and len(seeds) > 1:
+            yield start, f"{title}, first seed alone", 1, {"seed": seeds[0]}
+
+
 def others(results):
     """b"""
     s = results.settings
-    depths, seeds, epochs = s["depths"], len(s["seeds"]), s["compare_epochs"]
-    rows = []
-    for start in s["compared"]:
-        stored = results.one("numbers_stored", kind="tune", data="cifar10", start=start, epochs=epochs)
-        rows.append([starts.TITLES[start], number(stored), *(cell(results.untuned(start, depth), seeds) for depth in depths),
-                     *(cell(results.tuned(start, depth, epochs), seeds) for depth in depths)])
+    depths, epochs, rows = s["depths"], s["compare_epochs"], []
+    for start, title, seeds, which in rows_of(s["compared"], s):
+        rows.append([title, results.stored("cifar10", start), *(cell(results.untuned(start, depth, **which), seeds) for depth in depths),
+                     *(cell(results.tuned(start, depth, epochs, **which), seeds) for depth in depths)])
     return markdown(["", "numbers stored", *depths_head(s, "{} untuned"), *depths_head(s, "{} tuned")], rows)
 
 
@@ -124,12 +151,11 @@ class Costs:
     def __init__(self, results):
         self.results, s = results, results.settings
         self.images = s["datasets"]["cifar10"]["images"]
-        self.gene = results.one("layer_passes", kind="learn", data="cifar10", start="gene2")
-        self.gene_numbers = results.one("numbers", kind="learn", data="cifar10", start="gene2")
+        self.gene_numbers = self.of_gene("numbers", "gene2")
         scratch = {"kind": "tune", "data": "cifar10", "start": "random"}
         sizes = [(depth, results.one("numbers", depth=depth, **scratch)) for depth in s["depths"]]
         known = {depth: size for depth, size in sizes if size}
-        self.whole = bool(self.gene) and len(known) >= 2
+        self.whole = bool(self.gene_numbers) and len(known) >= 2
         if self.whole:
             (low, small), *_, (high, large) = sorted(known.items())
             self.layer = (large - small) / (high - low)
@@ -137,6 +163,9 @@ class Costs:
         rates = [made["layer_passes"] / made["seconds"] for made in results.made.values() if made.get("seconds")]
         self.rate = max(rates, default=None)  # other work slowed the others down
         self.whole = self.whole and bool(self.rate)
+
+    def of_gene(self, key, gene):
+        return self.results.one(key, kind="learn", data="cifar10", start=gene)
 
     def numbers(self):
         """Of a model for each depth."""
@@ -146,10 +175,10 @@ class Costs:
         """Of trainings at each depth."""
         return self.images * epochs * sum(self.DEPTHS)
 
-    def cheaper_from(self, tuning, separate):
-        """So many models of a mean depth cost more, trained apart, than the gene and their tuning; None where they never do."""
+    def cheaper_from(self, gene, tuning, separate):
+        """So many models of a mean depth cost more, trained apart, than a gene of so many passes and their tuning; None where they never do."""
         saved = (self.passes(separate) - self.passes(tuning)) / len(self.DEPTHS)
-        return math.ceil(self.gene / saved) if saved > 0 else None
+        return math.ceil(gene / saved) if saved > 0 else None
 
 
 def costs(results):
@@ -164,13 +193,17 @@ def costs(results):
         mean = cell([sum(one) / len(one) for one in zip(*top1)], seeds) if len(top1) == len(depths) else ""
         return [title, number(stored), f"{passes / 1e6:.0f}", f"{passes / c.rate / 3600:.2f}", mean, fewest]
 
-    rows = []
-    for epochs in (0, *s["few_epochs"], end):
-        values = [results.tuned("gene2", depth, epochs) if epochs else results.untuned("gene2", depth) for depth in depths]
-        fewest = [c.cheaper_from(epochs, separate) for separate in (end, 2 * end)]
+    def gene_row(title, start, epochs):
+        values = [results.tuned(start, depth, epochs) if epochs else results.untuned(start, depth) for depth in depths]
+        gene = c.of_gene("layer_passes", start)
+        fewest = [c.cheaper_from(gene, epochs, separate) for separate in (end, 2 * end)]
         words = " / ".join("never" if n is None else str(n) for n in fewest)
-        title = f"gene, each depth tuned for {epochs}" if epochs else "gene, untuned"
-        rows.append(row(title, c.gene_numbers, c.gene + c.passes(epochs), values, words))
+        return row(title, c.of_gene("numbers", start), gene + c.passes(epochs), values, words)
+
+    rows = [gene_row("gene, untuned", "gene2", 0)]
+    rows += [gene_row(f"gene, each depth tuned for {epochs}", "gene2", epochs) for epochs in (*s["few_epochs"], end)]
+    if c.of_gene("numbers", "gene2long"):
+        rows.append(gene_row(f"gene of {s['long_epochs']} epochs, untuned", "gene2long", 0))
     for epochs in (end, 2 * end):
         values = [results.tuned("random", depth, epochs) for depth in depths]
         rows.append(row(f"separate models, {epochs} epochs", c.numbers(), c.passes(epochs), values, ""))
@@ -199,9 +232,8 @@ def transfer(results):
     for target in s["targets"]:
         rows = []
         for start in s["transferred"]:
-            stored = results.one("numbers_stored", kind="tune", data=target, start=start)
             values = [results.tuned(start, depth, s["compare_epochs"], target) for depth in s["depths"]]
-            rows.append([starts.TITLES[start], number(stored), *(cell(value, len(s["seeds"])) for value in values)])
+            rows.append([starts.TITLES[start], results.stored(target, start), *(cell(value, len(s["seeds"])) for value in values)])
         parts.append(f"**{target}**\n\n" + markdown(["", "numbers stored", *depths_head(s)], rows))
     return "\n\n".join(parts)
 
@@ -209,13 +241,13 @@ def transfer(results):
 def by_byte(results):
     """e"""
     s = results.settings
-    depths, seeds, epochs, rows = s["depths"], len(s["seeds"]), s["compare_epochs"], []
-    for start in ("gene1", "gene2", "gene3", "gene4"):
+    depths, epochs, rows = s["depths"], s["compare_epochs"], []
+    for start, title, seeds, which in rows_of(("gene1", "gene2", "gene3", "gene4"), s):
         stored = results.one("numbers", kind="learn", data="cifar10", start=start)
-        rows.append([starts.TITLES[start], number(stored and 2 * stored),
-                     *(cell(results.untuned(start, depth), seeds) for depth in depths),
-                     *(cell(results.tuned(start, depth, epochs, kind="grow"), seeds) for depth in depths),
-                     *(cell(results.tuned(start, depth, epochs), seeds) for depth in depths)])
+        rows.append([title, number(stored and 2 * stored),
+                     *(cell(results.untuned(start, depth, **which), seeds) for depth in depths),
+                     *(cell(results.tuned(start, depth, epochs, kind="grow", **which), seeds) for depth in depths),
+                     *(cell(results.tuned(start, depth, epochs, **which), seeds) for depth in depths)])
     return markdown(["", "bytes in bf16", *depths_head(s, "{} untuned"), *depths_head(s, "{} constrained"),
                      *depths_head(s, "{} free")], rows)
 
@@ -277,9 +309,24 @@ def put(path, bodies):
     path.write_text(text, encoding="utf-8")
 
 
+def say_recordings(table, results):
+    """Where what stands under a table was taught by recordings that differ."""
+    names = {}
+    for name in sorted(results.used):
+        names.setdefault(results.made[name]["settings"].get("recording"), name)
+    names.pop(None, None)
+    if len(names) > 1:
+        told = ", ".join(f"{digest[:12]} ({name})" for digest, name in names.items())
+        print(f"table {table}: its results were taught by {len(names)} recordings that differ: {told}", file=sys.stderr)
+
+
 def write(settings, folder, docs):
     """Renews the tables of experiments.md, and the charts."""
-    results = Results(settings, plan.make(settings), folder)
+    results, bodies = Results(settings, plan.make(settings), folder), {}
     path = docs / "experiments.md"
-    put(path, {name: with_chart(name, table(results), results, docs) for name, table in TABLES.items()})
+    for name, table in TABLES.items():
+        results.used.clear()
+        bodies[name] = with_chart(name, table(results), results, docs)
+        say_recordings(name, results)
+    put(path, bodies)
     print(f"{path}: {len(results.made)} of {len(results.runs)} runs are in the tables")

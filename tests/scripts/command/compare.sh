@@ -50,7 +50,7 @@ wait $pid 2>/dev/null
 ends 0 run --work w2 --results pieces
 must python3 - <<'END_OF_CHECK'
 import json, pathlib
-names = sorted(path.name for path in pathlib.Path("whole").iterdir())
+names = sorted(path.name for path in pathlib.Path("whole").glob("*.json"))
 assert len(names) == 7, names
 for name in names:
     one, other = (json.loads(pathlib.Path(folder, name).read_text()) for folder in ("whole", "pieces"))

@@ -86,7 +86,7 @@ says out "the same command goes on"
 ends 0 run --work w2 --results pieces $part
 must "$python" - <<'END'
 import json, pathlib
-for path in pathlib.Path("pieces").iterdir():
+for path in pathlib.Path("pieces").glob("*.json"):
     one, other = (json.loads((folder / path.name).read_text()) for folder in (pathlib.Path("whole"), pathlib.Path("pieces")))
     for key in one.keys() - {"seconds", "finished"}:
         assert one[key] == other[key], (path.name, key, one[key], other[key])
@@ -94,11 +94,11 @@ END
 
 # ---- what must not be mixed ----
 ends 1 run --work w2 --results pieces $part --extra "--ema 0.9"
-says err "made with other settings: expected extra = --ema 0.9"
+says out "made with other settings: expected extra = --ema 0.9"
 ends 1 run --work w2 --results pieces --only nothing
 says err "--only nothing"
 ends 1 run --work w2 --results pieces --recorded absent.rec --only cifar10-tune-random-d2-e1-s0
-says err "expected taught = "
+says out "expected taught = "
 
 # ---- a teacher ----
 ends 0 record --work w4 --teacher "$python $source/examples/teachers/minimal.py" --recorded teacher.rec
@@ -128,6 +128,215 @@ ends 0 tables --results whole --docs docs
 same once.md docs/experiments.md
 ends 0 tables --results nowhere --docs docs
 must grep -q "^not run yet" docs/experiments.md
+
+# ---- with a command that stands in for tleg ----
+printf '#!/bin/sh\nexec "%s" "%s/tests/scripts/command/paper_tleg.py" "$@"\n' "$python" "$source" >stand-in
+chmod +x stand-in
+tleg=$PWD/stand-in
+# edit FILE STATEMENT: changes `it`, the JSON of a file.
+edit() {
+    must "$python" -c 'import json, sys; it = json.load(open(sys.argv[1])); exec(sys.argv[2]); json.dump(it, open(sys.argv[1], "w"))' "$@"
+}
+
+# tables of results that were made alike
+ends 0 run --work f1 --results f1/results --only 'cifar10-tune-gene2-d?-e1-s0'
+cp "$source/docs/experiments.md" docs/
+cp docs/experiments.md once.md
+one=f1/results/cifar10-tune-gene2-d4-e1-s0.json
+cp $one one.json
+edit $one 'it["settings"]["model"]["dim"] = 24'
+ends 1 tables --results f1/results --docs docs
+says err "d4-e1-s0.json: made with other settings: expected model = "
+cp one.json $one
+edit $one 'it["settings"]["extra"] = "--ema 0.9"'
+ends 1 tables --results f1/results --docs docs
+says err "made with other settings: expected extra = "
+edit $one 'del it["settings"]'
+ends 1 tables --results f1/results --docs docs
+says err "d4-e1-s0.json: expected the JSON of a run"
+echo '{"name": "cif' >$one
+ends 1 tables --results f1/results --docs docs
+says err "d4-e1-s0.json: expected the JSON of a run"
+same once.md docs/experiments.md
+cp one.json $one
+ends 0 tables --results f1/results --docs docs
+must test ! -s err
+now="tables of the results that are kept"
+must "$python" -B "$paper/paper.py" tables --docs docs >out 2>err
+
+# two seeds of some rows, beside one of others; numbers that follow the depth; a gene that learned for longer
+"$python" -B - "$paper" <<'END' || exit 1
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import alike, plan
+
+settings = json.load(open("settings.json")) | {"seeds": [0, 1]}
+json.dump(settings, open("two.json", "w"))
+Path("made-up").mkdir()
+for name, run in plan.make(settings).items():
+    if run.seed == 0 or run.start in ("gene2", "random"):
+        score = (run.depth + 2 * run.seed) / 10
+        result = {"seed": run.seed, "top1": score, "top1_before": None, "numbers": 50 + len(run.start),
+                  "top1_by_depth": {"2": 0.5 + 0.2 * run.seed, "4": 0.6 + 0.2 * run.seed},
+                  "numbers_stored": 100 * run.depth if run.start in ("cut", "copied") else 7, "seconds": 1.0,
+                  "layer_passes": plan.layer_passes(run, settings), "settings": alike.settings_of(run, settings, False, "")}
+        Path("made-up", f"{name}.json").write_text(json.dumps(result))
+END
+now="tables of two seeds"
+must "$python" -B "$paper/paper.py" tables --settings two.json --results made-up --docs docs >out 2>err
+for row in "gene, K = 2 (TLEG) | 7 | 60.0 ± 10.0 | 70.0 ± 10.0 | 30.0 ± 10.0 | 50.0 ± 10.0" \
+    "gene, K = 2 (TLEG), first seed alone | 7 | 50.0 | 60.0 | 20.0 | 40.0" \
+    "gene, K = 2 (TLEG), first seed alone | 110 | 50.0 | 60.0 | 20.0 | 40.0 | 20.0 | 40.0" \
+    "gene, K = 3 (Chebyshev) | 7 | 50.0 \\* | 60.0 \\* | 20.0 \\* | 40.0 \\*" \
+    "trained model: layers evenly spaced | 200 / 400 | 20.0 \\* | 40.0 \\*" \
+    "gene of 16 epochs, untuned | 59 | 0 | 0.00 | 55.0 \\* | 4 / 2"; do
+    must grep -qF "| $row |" docs/experiments.md
+done
+
+# what a result was made from
+echo said >said.rec
+echo other >other.rec
+two="--only cifar10-tune-gene2-d?-e1-s0"
+ends 0 run --work f2 --results f2/results --recorded said.rec $two
+one=f2/results/cifar10-tune-gene2-d4-e1-s0.json
+must grep -q "\"recording\": \"$(sha256sum <said.rec | cut -d' ' -f1)\"" $one
+must grep -q "\"source_model\": \"$(sha256sum <f2/cifar10-learn-gene2-e12-s0/learned.safetensors | cut -d' ' -f1)\"" $one
+must grep -q '"computed": "f32 at level none"' $one
+ends 1 run --work f2 --results f2/results --recorded other.rec $two
+says out "made with other settings: expected recording = "
+ends 0 tables --results f2/results --docs docs
+must test ! -s err
+edit $one 'it["settings"]["recording"] = "1234567890abcdef"'
+ends 0 tables --results f2/results --docs docs
+says err "table half: its results were taught by 2 recordings that differ: "
+must test "$(grep -c 'table half' err)" -eq 1
+edit $one 'del it["settings"]["recording"]' # a file of an earlier version
+ends 0 run --work f2 --results f2/results --recorded said.rec $two
+
+# a run that is made again begins again
+one=f1/results/cifar10-tune-gene2-d4-e1-s0.json gene=cifar10-learn-gene2-e12-s0
+cp $one one.json
+rm $one
+ends 0 run --work f1 --results f1/results $two
+rm $one f1/$gene/learned.safetensors
+ends 0 run --work f1 --results f1/results $two
+edit one.json 'it["finished"] = ""'
+edit $one 'it["finished"] = ""'
+same one.json $one
+
+# a start of other settings, which a run that broke off left
+random="--only cifar10-tune-random-d2-e1-s0"
+export BREAK=short
+ends 1 run --work f1 --results f1/results $random
+unset BREAK
+must test -s f1/cifar10-tune-random-d2-e1-s0/start.json
+cp settings.json usual.json
+edit settings.json 'it["model"]["dim"] = 24'
+ends 0 run --work f1 --results f1/wider $random
+must grep -q '"numbers": 72,' f1/wider/cifar10-tune-random-d2-e1-s0.json
+mv usual.json settings.json
+
+# a model that a kill left half learned, beside a result that is there: that of a fresh clone
+mkdir f3
+cp -r f1/results f3/
+rm f3/results/cifar10-tune-gene2-d4-e1-s0.json
+export HOLD=$PWD/hold
+: >hold
+driver run --work f3 --results f3/results $two >killed 2>&1 &
+pid=$!
+until_so test -s f3/$gene/learned.safetensors
+kill -9 $pid
+wait $pid 2>/dev/null
+rm hold
+ends 0 run --work f3 --results f3/results $two
+same f1/$gene/learned.safetensors f3/$gene/learned.safetensors
+
+# a model that is made again, on a machine that computes otherwise, for what starts from it: its result stays as it was
+rm f3/$gene/learned.safetensors f3/results/cifar10-tune-gene2-d4-e1-s0.json
+cp f3/results/$gene.json kept.json
+export SALT=1
+ends 0 run --work f3 --results f3/results $two
+unset SALT
+says out "$gene.json stays as it is: top1 "
+same kept.json f3/results/$gene.json
+must grep -q '"top1": ' f3/$gene/result.json
+must grep -q "\"source_model\": \"$(sha256sum <f3/$gene/learned.safetensors | cut -d' ' -f1)\"" f3/results/cifar10-tune-gene2-d4-e1-s0.json
+must test "$(cksum <f1/$gene/learned.safetensors)" != "$(cksum <f3/$gene/learned.safetensors)"
+
+# two drivers with the same results: what one makes the other leaves alone, with what starts from it, and goes on
+: >hold
+mkdir shared
+echo '{' >shared/$gene.json.1.part # as a kill leaves it
+driver run --work f4 --results shared $two >first 2>&1 &
+pid=$!
+until_so test -s f4/$gene/learned.safetensors
+ends 0 run --work f5 --results shared $two
+says out "another driver is making it"
+says out "0 of 3 runs are made"
+says out "left to another driver: cifar10-tune-gene2-d4-e1-s0"
+now="the first of two drivers"
+must test ! -e f5/$gene/learned.safetensors
+driver run --work f5 --results shared --only 'cifar10-tune-[gr]*[2m]-d2-e1-s0' >second 2>&1 &
+other=$!
+until_so test -s f5/cifar10-tune-random-d2-e1-s0/learned.safetensors
+rm hold
+must wait $pid
+must wait $other
+must test "$(find shared -name '*.json' | wc -l)" -eq 4
+must test -z "$(find shared -name '*.part')"
+: >hold # a model that is made again for what starts from it is each driver's own
+rm f4/$gene/learned.safetensors shared/cifar10-tune-gene2-d?-e1-s0.json
+driver run --work f4 --results shared --only cifar10-tune-gene2-d4-e1-s0 >first 2>&1 &
+pid=$!
+until_so test -s f4/$gene/learned.safetensors
+export HOLD=none
+ends 0 run --work f5 --results shared --only cifar10-tune-gene2-d2-e1-s0
+says out "2 of 2 runs are made"
+rm hold
+must wait $pid
+
+# what goes wrong costs a run, and what starts from it
+export BREAK_AT=gene2
+for BREAK in silent torn short model; do
+    export BREAK
+    ends 1 run --work "f6-$BREAK" --results "f6-$BREAK/results" --only 'cifar10-tune-[gr]*[2m]-d2-e1-s0'
+    says out "FAILED $gene: "
+    says out "1 of 3 runs are made"
+    must test -e "f6-$BREAK/results/cifar10-tune-random-d2-e1-s0.json"
+done
+unset BREAK BREAK_AT
+ends 0 run --work f7 --results f7/results --only cifar10-tune-random-d2-e1-s0
+must test ! -e f7/cifar10-tune-random-d2-e1-s0/learned.best.safetensors
+edit f7/results/cifar10-tune-random-d2-e1-s0.json 'it["settings"]["model"]["dim"] = 24'
+ends 1 run --work f7 --results f7/results --only 'cifar10-tune-random-d2-e[12]-s0'
+says out "FAILED cifar10-tune-random-d2-e1-s0: $PWD/f7/results/cifar10-tune-random-d2-e1-s0.json: made with other settings"
+says out "1 of 2 runs are made"
+echo '{' >f7/results/cifar10-tune-random-d2-e1-s0.json
+ends 1 run --work f7 --results f7/results $random
+says out "expected the JSON of a run"
+ends 0 plan --results f7/results
+ends 2 run --work f7 --results f7/results --minutes 0
+says err "--minutes: expected a number above 0, found 0"
+
+# back FILE: what linearize_back.sh makes of a model.
+back() {
+    TLEG=$tleg COUNTS=2 "$paper/linearize_back.sh" "$1" data/cifar10/train back --lr 1e-3
+}
+now="linearize_back.sh"
+must back f1/$gene/learned.safetensors >out 2>err
+says out "model: "
+must back f1/$gene/learned.safetensors >again 2>err
+same out again
+must test "$(back f3/$gene/learned.safetensors 2>err; echo $?)" = 1
+says err "expected what came of the same MODEL"
+
+now="the pattern that README.md has as an example"
+pattern=$(sed -n "s/.*--only '\(cifar10-[^']*\)'.*/\1/p" "$paper/README.md")
+must "$python" "$paper/paper.py" plan --only "$pattern" >out 2>err
+says out "  cifar10-tune-gene2-d8-e5-s0"
+says out "  cifar10-learn-gene2-e8-s0"
+must test -z "$(grep -e small -e tiny out)"
 
 [ $failures -eq 0 ] || { echo "$failures of $checks checks of examples/paper failed"; exit 1; }
 echo "examples/paper: $checks checks"

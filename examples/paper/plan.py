@@ -104,7 +104,8 @@ class Planner:
         for target in targets:
             for name in s["transferred"]:
                 for depth in depths:
-                    self.tune(target, name, depth, s["compare_epochs"], seed, s["source"])
+                    if same_start(name, depth, s) == name:
+                        self.tune(target, name, depth, s["compare_epochs"], seed, s["source"])
 
     def other_genes(self, seed, depths):
         """Whether a gene that learned for longer, or one of more tensors, would change a's answer."""
@@ -118,6 +119,11 @@ class Planner:
         for rate in self.settings["rates"]:
             for start in ("gene2", "random"):
                 self.tune("cifar10", start, depth, self.settings["epochs"], seed, rate=rate)
+
+
+def same_start(start, depth, settings):
+    """The start that stands for this one: cut at its own depth a model is whole, as it is with all of its layers copied."""
+    return "copied" if start == "cut" and depth == max(settings["depths"]) else start
 
 
 def make(settings):

@@ -59,8 +59,9 @@ class Results:
 
     def stored(self, data, start):
         """The numbers that a start is made of; one for each depth where they differ."""
-        which = {"kind": "tune", "data": data, "start": start, "epochs": self.settings["compare_epochs"]}
-        found = [self.one("numbers_stored", depth=depth, **which) for depth in self.settings["depths"]]
+        which = {"kind": "tune", "data": data, "epochs": self.settings["compare_epochs"]}
+        found = [self.one("numbers_stored", start=plan.same_start(start, depth, self.settings), depth=depth, **which)
+                 for depth in self.settings["depths"]]
         known = {stored for stored in found if stored is not None}
         return " / ".join(number(stored) or "?" for stored in found) if len(known) > 1 else number(*known or [None])
 
@@ -232,7 +233,7 @@ def transfer(results):
     for target in s["targets"]:
         rows = []
         for start in s["transferred"]:
-            values = [results.tuned(start, depth, s["compare_epochs"], target) for depth in s["depths"]]
+            values = [results.tuned(plan.same_start(start, depth, s), depth, s["compare_epochs"], target) for depth in s["depths"]]
             rows.append([starts.TITLES[start], results.stored(target, start), *(cell(value, len(s["seeds"])) for value in values)])
         parts.append(f"**{target}**\n\n" + markdown(["", "numbers stored", *depths_head(s)], rows))
     return "\n\n".join(parts)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Learns a generator of clothes, from Fashion-MNIST's pictures to the learngene beside this file.
+# Learns a generator of clothes, from Fashion-MNIST's pictures to the learngene beside this file, but for its scores, which a validation
+# (--val) with 5,000 other pictures gave afterwards.
 #
 #     sh examples/fashion/learn.sh DATA OUT        DATA/CLASS/*.png, or Fashion-MNIST's IDX files; all that is made lies in OUT
 #

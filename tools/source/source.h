@@ -31,12 +31,14 @@ struct expansion {
     { NULL, OPTION_FLAG, NULL, 0, 0, NULL }
 
 /* Their lines in a verb's help. */
-#define EXPANSION_HELP "  --depth N     layers, 1 to 1024; a learngene needs it\n" EXPANSION_HELP_BUT_DEPTH
-#define EXPANSION_HELP_BUT_DEPTH                                                                                               \
-    "  --dtype T     type of the weights: f32 (default), bf16, f16; of a model, if not as stored\n"                            \
+#define DEPTH_HELP "  --depth N     layers, 1 to 1024; a learngene needs it\n"
+#define EXPANSION_HELP DEPTH_HELP EXPANSION_HELP_BUT_DEPTH
+#define EXPANSION_HELP_BUT_DEPTH DTYPE_HELP NORM_HELP IMAGE_HELP
+#define DTYPE_HELP "  --dtype T     type of the weights: f32 (default), bf16, f16; of a model, if not as stored\n"
+#define NORM_HELP                                                                                                              \
     "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool (as in\n"                          \
     "                the published descendants, with eps 1e-6)\n"                                                              \
-    "  --timm        the same as --norm after-pool\n" IMAGE_HELP
+    "  --timm        the same as --norm after-pool\n"
 #define IMAGE_HELP                                                                                                             \
     "  --image I     side of the input in pixels, or its height and width (224x128), if not as learned: the position\n"        \
     "                embedding is resampled; --positions-filter F: bicubic (default), or antialias, as timm does it today\n"

@@ -91,7 +91,7 @@ static const char help_steps[] =
     "                      has of pictures), numbers in the order of the classes (1,2,0.5), or a file with lines of a\n"
     "                      class' name and its number\n"
     "  --freeze PARTS      what does not learn: backbone (all but the head), or some of embedding, blocks, norm1, norm2,\n"
-    "                      qkv, proj, fc1, fc2, modulation (of all blocks), norm (the last), head;\n"
+    "                      qkv, proj, fc1, fc2, ls1, ls2, modulation (of all blocks), norm (the last), head;\n"
     "                      --freeze-layers N, of a model: the embedding and the first N blocks\n"
     "  --layer-decay D     of a model: each block learns at D times the rate of the next, such as 0.75 (1)\n"
     "  --recompute         keep only each block's input and compute the rest again: less memory, more time\n"

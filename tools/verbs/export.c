@@ -87,7 +87,8 @@ const struct verb verb_export = {
         "For ONNX Runtime, OpenVINO and the like: opset 17, input \"images\" (batch, channels, image, image) as tleg prepares\n"
         "them, outputs \"logits\" and \"features\", the batch dynamic; labels, mean, std and crop in the file's metadata.\n"
         "\n"
-        "Options\n" EXPANSION_HELP "  -o OUT.onnx   the file to write\n"
+        "Options\n" DEPTH_HELP "  --dtype T     type of weights and arithmetic: f32 (default), f16\n" NORM_HELP IMAGE_HELP
+        "  -o OUT.onnx   the file to write\n"
         "\n"
         "--json: {\"file\", \"depth\", \"dtype\", \"bytes\"}\n",
     .run = run_export,

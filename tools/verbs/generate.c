@@ -530,7 +530,7 @@ const struct verb verb_generate = {
         "draws the same pictures at any number of threads and any --batch; picture number i begins with the same noise\n"
         "for the same --seed, whatever is drawn beside it.\n"
         "\n"
-        "Options\n" EXPANSION_HELP_BUT_DEPTH
+        "Options\n" DTYPE_HELP IMAGE_HELP
         "  --depth N     layers, 1 to 1024; of a learngene the deepest at which it was learned, if it says\n"
         "  --depths LIST the depth of each step in place of --depth, from noise to picture: 4x10,12x40 is ten steps of\n"
         "                depth 4, then forty of 12\n"

@@ -272,7 +272,7 @@ const struct verb verb_grad = {
         "Options\n"
         "  --depth N     layers, 1 to 1024; a learngene needs it\n"
         "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool; --timm: the last\n" IMAGE_HELP
-        "  --input IN    safetensors file with \"images\", f32 [B,3,I,I], normalised; \"labels\", i64 [B], where A is below\n"
+        "  --input IN    safetensors file with \"images\", f32 [B,C,I,I], normalised; \"labels\", i64 [B], where A is below\n"
         "                1; and \"teacher_logits\", f32 [B,C], where A is above 0. For a generator \"images\" and \"noise\",\n"
         "                f32 [B,channels,I,I], \"times\" and \"labels\", i64 [B]: the images are noised first\n"
         "  --alpha A     weight of the teacher's loss (1)\n"

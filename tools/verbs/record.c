@@ -89,7 +89,8 @@ const struct verb verb_record = {
         "\n"
         "For whom\n"
         "  --from GENE|MODEL   what will learn: its image size, colours and classes\n"
-        "  --image I           or the side of its images in pixels, or height and width (224x128)\n",
+        "  --image I           or the side of its images in pixels, or height and width (224x128)\n"
+        "  --recipe R          auto, deit or short: how pictures are made where no option says it, as in distill and tune\n",
     .more = recording_help,
     .run = run_record,
 };

@@ -307,8 +307,10 @@ class Maker:
 
     def lacks(self, run, left):
         """Whether a run has no result, or no model though one of `left` needs it."""
-        needed = any(run.name in other.needs for other in left.values())
-        return not self.done(run) or (needed and not self.has_model(run))
+        if not self.done(run):
+            return True
+        needed = any(run.name in other.needs and self.lacks(other, left) for other in left.values())
+        return needed and not self.has_model(run)
 
     def missing(self, runs):
         """What is left, in order, and the names of those whose files are of no use."""

@@ -156,7 +156,7 @@ typedef struct tleg_config {
     int32_t learned_sigma;  /* of DIT, 1: beside the noise it gives as many channels again, for the variance */
     int32_t no_null_label;  /* of DIT, 1: no label stands for "any", so that there is no guidance */
 
-    int32_t no_positions;   /* 1: no position embedding, beside rotary positions */
+    int32_t no_positions;   /* 1: no position embedding; needs rotary positions */
     tleg_rotary rotary;     /* TLEG_ROTARY_*; needs a head of a multiple of 4 numbers (0: none) */
     int32_t rotary_halves;  /* 1: of a head's d numbers, i and i + d/2 are turned together; 0: neighbours */
     int32_t rotary_x_first; /* 1: the first half of the angles follow the patch's column, the others its row; 0: the reverse */

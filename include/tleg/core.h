@@ -49,7 +49,7 @@ extern "C" {
 
 /* Constants are enumerators, and the type that an argument or a member has in C is a typedef of int32_t beside them. The first
  * enumerator of each list is negative, so that every compiler and every binding generator takes the list for signed; but not of
- * lists whose values are added up (TLEG_PART_*, and the flags TLEG_OPEN_*, TLEG_SAVE_*, TLEG_ASSUMED_*, TLEG_TENSOR_*). */
+ * lists whose values are added up (TLEG_PART_*, and the flags TLEG_OPEN_*, TLEG_SAVE_* and TLEG_ASSUMED_*). */
 
 /* What a call came to. The numbers never change; a value that this header does not
  * know is a failure. */

@@ -344,14 +344,16 @@ static tleg_status fill_loss(tleg_trainer *trainer, const tleg_train_loss *sum, 
     return tleg_struct_write(&trainer->error, "tleg_train_loss", sum, sizeof *sum, loss, TLEG_LEAST_TRAIN_LOSS);
 }
 
+static const char in_callback[] = "the trainer is used by its own callback";
+
 tleg_status tleg_trainer_check_idle(tleg_context *context, const tleg_trainer *trainer) {
-    return trainer->busy ? tleg_fail(context, TLEG_ERROR_STATE, "the trainer is used by its own callback") : TLEG_OK;
+    return trainer->busy ? tleg_fail(context, TLEG_ERROR_STATE, in_callback) : TLEG_OK;
 }
 
 /* Begins a call that computes: no callback of the trainer's is running, and nothing went wrong with the pool yet. */
 static tleg_status begin(tleg_trainer *t) {
     if (t->busy)
-        return tleg_error_set(&t->error, TLEG_ERROR_STATE, "the trainer is used by its own callback");
+        return tleg_error_set(&t->error, TLEG_ERROR_STATE, in_callback);
     t->busy = true;
     t->outcome = (struct tleg_team_outcome){.status = TLEG_OK};
     return TLEG_OK;

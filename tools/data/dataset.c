@@ -117,9 +117,9 @@ static void free_classes(struct dataset *set) {
     for (int32_t i = 0; i < set->class_count; i++)
         free(set->classes[i]);
     free(set->classes);
-    free(set->now);
+    free(set->label_of);
     set->classes = NULL;
-    set->now = NULL;
+    set->label_of = NULL;
     set->class_count = 0;
 }
 
@@ -206,7 +206,7 @@ static int renumber(const struct invocation *call, struct dataset *set, const in
     for (size_t i = 0; i < set->count; i++)
         set->samples[i].label = to[set->samples[i].label];
     for (int32_t i = 0; i < set->class_count; i++)
-        set->now[i] = to[set->now[i]];
+        set->label_of[i] = to[set->label_of[i]];
     free(set->classes);
     set->classes = classes;
     return EXIT_DONE;
@@ -231,11 +231,11 @@ int dataset_match(const struct invocation *call, struct dataset *set, const char
 int dataset_name_as_asked(const struct invocation *call, struct dataset *set, struct names *names) {
     const struct dataset_options asked = set->options;
     bool same = true;
-    if (names->count)
+    if (names->count && !asked.numbered)
         set->options.classes = NULL;
     int code = dataset_name_classes(call, set, names);
     set->options = asked;
-    if (code == EXIT_DONE && set->named && asked.classes)
+    if (code == EXIT_DONE && set->named && asked.classes && !asked.numbered)
         code = dataset_match(call, set, asked.classes, asked.class_count, &same);
     return code == EXIT_DONE && !same ? tool_fail(call, "%s: its %d labels have other names than the %d that are learned",
                                                   asked.dir, (int)set->class_count, (int)asked.class_count)

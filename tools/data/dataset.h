@@ -20,6 +20,7 @@ struct dataset_options {
     uint64_t cache; /* bytes of decoded pictures to hold */
     bool skip_bad, exif;
     bool latents;    /* dir may be a file of these instead of a folder */
+    bool numbered;   /* classes are numbers alone: names of the data's own do not count */
     bool unlabelled; /* classes do not matter: pictures may lie in DIR itself, and a class may have none */
 };
 
@@ -53,9 +54,9 @@ struct dataset {
     struct dataset_options options;
     char **classes;
     int32_t class_count;
-    int32_t *now;  /* of each class in the data's own order, the number that it has since dataset_match */
-    bool named;    /* the names are the data's own, not just numbers */
-    bool features; /* class_count counts a teacher's features, and no picture has a class */
+    int32_t *label_of; /* the label of each class in the data's own order: another since dataset_match */
+    bool named;        /* the names are the data's own, not just numbers */
+    bool features;     /* class_count counts a teacher's features, and no picture has a class */
     struct sample *samples;
     size_t count;
     uint64_t held;              /* bytes of pixels in memory */

@@ -144,11 +144,11 @@ int dataset_name_classes(const struct invocation *call, struct dataset *set, str
     set->classes = names->items;
     set->class_count = (int32_t)names->count;
     *names = (struct names){0};
-    set->now = malloc(((size_t)set->class_count + 1) * sizeof *set->now);
-    if (code == EXIT_DONE && !set->now)
+    set->label_of = malloc(((size_t)set->class_count + 1) * sizeof *set->label_of);
+    if (code == EXIT_DONE && !set->label_of)
         code = tool_fail_memory(call);
     for (int32_t i = 0; i < set->class_count && code == EXIT_DONE; i++)
-        set->now[i] = i;
+        set->label_of[i] = i;
     for (size_t i = 0; i < set->count && code == EXIT_DONE; i++)
         if (set->samples[i].label >= set->class_count)
             code = tool_fail(call, "%s: image %lld has the label %d; there are %d classes, from 0", set->samples[i].file,

@@ -16,7 +16,13 @@ int training_open_data(struct state *state) {
     return dataset_open(state->call, &how, &state->set);
 }
 
-/* Other data to validate with must have the same classes: folders by name, binary files by number. */
+/* Bare numbers count the classes in --data's own order. */
+static void number_other(struct state *state) {
+    for (size_t i = 0; i < state->other.count; i++)
+        state->other.samples[i].label = state->set.label_of[state->other.samples[i].label];
+}
+
+/* Other data to validate with must have the same classes: by name where both have names, else by number. */
 static int open_other(struct state *state) {
     const struct training_options *options = state->options;
     struct dataset_options how = {.dir = options->val,
@@ -24,11 +30,14 @@ static int open_other(struct state *state) {
                                   .latents = true,
                                   .classes = options->teacher_features ? NULL : (const char *const *)state->set.classes,
                                   .class_count = state->set.class_count,
+                                  .numbered = !state->set.named,
                                   .unlabelled = options->teacher_features,
                                   .cache = options->cache - state->set.held,
                                   .skip_bad = options->skip_bad,
                                   .exif = options->exif};
     int code = dataset_open(state->call, &how, &state->other);
+    if (code == EXIT_DONE && !options->teacher_features && !state->other.named)
+        number_other(state);
     if (code == EXIT_DONE)
         code = training_check_other_latents(state);
     if (code == EXIT_DONE && options->teacher_features)
@@ -169,7 +178,7 @@ static int read_store(struct state *state, struct store *store) {
 /* Columns stand in the data's own order of classes; the network's may be another. */
 static void take_row(const struct dataset *set, const float *row, float *logits) {
     for (int32_t i = 0; i < set->class_count; i++)
-        logits[set->now[i]] = row[i];
+        logits[set->label_of[i]] = row[i];
 }
 
 /* Puts each picture's row at the picture's place. */

@@ -132,7 +132,6 @@ int training_write(struct state *state) {
 }
 
 static int fail_score(struct state *state, int32_t depth) {
-    state->unsound = true;
     return training_fail(state,
                          "step %" PRId64 ": validation at depth %d: an answer is not a finite number: nothing is written",
                          tleg_trainer_get_steps(state->trainer), (int)depth);

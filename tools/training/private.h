@@ -47,7 +47,7 @@ struct best {
     char *path; /* of its file, where that is not -o's */
     double share;
     int64_t step;  /* -1: none yet */
-    uint64_t file; /* digest of what was written */
+    uint64_t file; /* digest of its size and both ends */
 };
 
 /* Of at most one kind: a model, a program, what was recorded of one, or logits that come with the pictures. */
@@ -129,7 +129,6 @@ struct state {
     struct score scores[TRAINING_DEPTHS];
     int64_t scored;   /* the step whose weights they are of; -1: none yet */
     int64_t sound[2]; /* the last step after which weights, and their average, were seen to compute; -1: none yet */
-    bool unsound;     /* what validates was answered with what is no number */
 };
 
 static inline double training_share(const struct score *score) {

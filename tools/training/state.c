@@ -100,7 +100,8 @@ static void take_up_best(struct state *state, const tleg_file *file) {
         return;
     if (found && strcmp(found, here) != 0) {
         if (training_first(state))
-            tool_note(state->call, "%s: the best epoch's file is another than this run wrote: which is the best is found anew",
+            tool_note(state->call,
+                      "%s: the best epoch's file is not the one that the checkpoint knows: which is the best is found anew",
                       state->options->keep == KEEP_BEST ? state->options->out : state->best.path);
         return;
     }

@@ -101,9 +101,11 @@ int training_open_model(struct state *state) {
     if (!teacher->context)
         return EXIT_FAILED;
     struct invocation call = *state->call;
-    call.heads = 0; /* these are the student's */
-    call.activation = 0;
-    call.eps = 0;
+    call.heads = 0;          /* those are the student's */
+    if (state->checkpoint) { /* who learns computes too, and these are its; where one is recorded nobody does */
+        call.activation = 0;
+        call.eps = 0;
+    }
     call.pictures = NULL;
     call.key = NULL;
     call.names = NULL;

@@ -191,11 +191,8 @@ static bool is_stopped(const struct state *state) {
 /* Validates, writes what was learned, and then says in a checkpoint that it is done. */
 static int end_epoch(struct state *state, int32_t epoch, double seconds) {
     int code = training_judge(state);
-    if (code != EXIT_DONE && code != EXIT_INTERRUPTED) {
-        if (!state->unsound)
-            training_save_between(state); /* the epoch is validated when the run goes on */
+    if (code != EXIT_DONE && code != EXIT_INTERRUPTED)
         return code;
-    }
     if (is_stopped(state))
         return stop(state);
     code = training_write(state);
@@ -342,10 +339,12 @@ static int check_val_depths(struct state *state) {
     int32_t least = 0, most = 0, first = state->depths[0];
     if (!state->options->val_depths || !state->source.gene)
         return EXIT_DONE;
-    if (tleg_expander_create(state->context, state->source.gene, NULL, &expander) != TLEG_OK ||
-        tleg_expander_get_depths(state->context, expander, &least, &most) != TLEG_OK)
-        return tool_fail_context(state->call, state->context);
+    tleg_status status = tleg_expander_create(state->context, state->source.gene, NULL, &expander);
+    if (status == TLEG_OK)
+        status = tleg_expander_get_depths(state->context, expander, &least, &most);
     tleg_expander_free(expander);
+    if (status != TLEG_OK)
+        return tool_fail_context(state->call, state->context);
     return first >= least
                ? EXIT_DONE
                : tool_misuse(state->call, "--val-depths: depth is %d, expected %d or more: the schedule has so many segments",

@@ -269,8 +269,7 @@ const struct verb verb_grad = {
         "gradients are those of base, of ilayer, and of everything inherited. Of a generator (a Diffusion Transformer) the\n"
         "loss is the mean of (noise - told noise)^2.\n"
         "\n"
-        "Options\n"
-        "  --depth N     layers, 1 to 1024; a learngene needs it\n"
+        "Options\n" DEPTH_HELP
         "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool; --timm: the last\n" IMAGE_HELP
         "  --input IN    safetensors file with \"images\", f32 [B,C,I,I], normalised; \"labels\", i64 [B], where A is below\n"
         "                1; and \"teacher_logits\", f32 [B,C], where A is above 0. For a generator \"images\" and \"noise\",\n"

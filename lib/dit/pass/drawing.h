@@ -4,7 +4,9 @@
 
 #include "config/spec.h"
 
-enum { TLEG_DRAWING_HANDLE = sizeof(struct tleg_error) + 256 }; /* bytes in front, for the handle itself */
+enum {
+    TLEG_DRAWING_HANDLE = sizeof(struct tleg_error) + 256
+}; /* in front: struct tleg_generator, which a later room defines */
 
 struct tleg_drawing_layout {
     int64_t rows;                               /* images that there is room for: the batch, and 2 at least */

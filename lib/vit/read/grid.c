@@ -74,8 +74,13 @@ static struct tleg_extent asked_grid(const struct tleg_config_reader *reader, in
     if (asked.image_size < 1 || asked.image_width < 0)
         return (struct tleg_extent){0};
     const struct tleg_extent pixels = {asked.image_size, asked.image_width ? asked.image_width : asked.image_size};
-    const struct tleg_extent grid = grid_of(reader->c, pixels, true);
-    return grid.height > 0 ? find_grid(reader->c, rows, grid, unplaced) : grid;
+    const tleg_config *c = reader->c;
+    struct tleg_extent grid = grid_of(c, pixels, true);
+    if (grid.height > 0)
+        grid = find_grid(c, rows, grid, unplaced);
+    /* a guess: tokens are left out as in models that there are, and no others */
+    const bool usual = *unplaced == 0 || *unplaced == c->registers || *unplaced == tleg_config_prefix(c);
+    return usual ? grid : (struct tleg_extent){0};
 }
 
 /* The grid where the file does not say it: what the host says where that has as many patches, for then it is what was learned

@@ -291,7 +291,6 @@ static void saving_options_are_checked(void **state) {
     tleg_learngene_free(gene);
 }
 
-/* Of a model: another type in the file, as if it had been expanded to that. */
 /* What is created is saved, and what is saved is opened, as the same: the learngene and a model of it. */
 static void must_come_back(const tleg_config *wanted) {
     const char *path = support_scratch("again.safetensors");
@@ -390,6 +389,7 @@ static void another_activation_than_the_files_is_refused(void **state) {
     tleg_learngene_free(gene);
 }
 
+/* Of a model: another type in the file, as if it had been expanded to that. */
 static void a_model_is_saved_in_any_type_of_weights(void **state) {
     (void)state;
     static const tleg_dtype types[] = {TLEG_F32, TLEG_BF16, TLEG_F16};

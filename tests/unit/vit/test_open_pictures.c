@@ -307,6 +307,35 @@ static void a_grid_of_as_many_rows_as_a_square_is_the_hosts_to_say(void **state)
     tleg_learngene_free(gene);
 }
 
+/* A size whose patches would leave out three of five tokens, as no model does, is another size: 6 x 6 patches become 5 x 7. */
+static void a_grid_that_no_model_has_is_not_what_was_learned(void **state) {
+    (void)state;
+    const char *path = support_scratch("bare.safetensors");
+    const tleg_config with_registers = {.struct_size = sizeof with_registers,
+                                        .image_size = 24,
+                                        .patch_size = 4,
+                                        .dim = 24,
+                                        .heads = 2,
+                                        .classes = 3,
+                                        .class_token = 1,
+                                        .registers = 4,
+                                        .unplaced = 4};
+    const tleg_preparation_options pictures = {.struct_size = sizeof pictures, .image_size = 20, .image_width = 28};
+    const tleg_open_options how = {.struct_size = sizeof how, .pictures = &pictures};
+    tleg_learngene *gene = NULL;
+    OK(context, tleg_learngene_create(context, &with_registers, 1, &gene));
+    tleg_model *model = expanded(gene, 0, TLEG_F32), *opened = NULL;
+    tleg_config config = {.struct_size = sizeof config};
+    save_bare(model, path);
+    OK(context, tleg_model_open(context, path, &how, &opened));
+    OK(context, tleg_model_get_info(context, opened, &config));
+    assert_int_equal(config.unplaced, 4);
+    assert_true(config.image_size == 20 && config.image_width == 28);
+    tleg_model_free(opened);
+    tleg_model_free(model);
+    tleg_learngene_free(gene);
+}
+
 static void must_refuse(const char *path, tleg_preparation_options pictures, tleg_status status, const char *says) {
     const tleg_open_options how = {.struct_size = sizeof how, .pictures = &pictures};
     tleg_learngene *gene = NULL;
@@ -351,6 +380,7 @@ int main(void) {
         cmocka_unit_test(pictures_that_are_not_square_have_positions_by_either_filter),
         cmocka_unit_test(a_grid_that_no_file_says_is_the_hosts_to_say),
         cmocka_unit_test(a_grid_of_as_many_rows_as_a_square_is_the_hosts_to_say),
+        cmocka_unit_test(a_grid_that_no_model_has_is_not_what_was_learned),
         cmocka_unit_test(what_makes_no_sense_is_refused_by_its_member),
     };
     return cmocka_run_group_tests(tests, prepare, clean);

@@ -7,17 +7,18 @@
 
 /* ---- labels ---- */
 
-/* The token of the name of class k in {"0": "cat", ...}; the objects are in order as a rule, so `hint` is looked at first. */
-static size_t label_of(const struct tleg_beside *reader, size_t object, int64_t k, size_t hint) {
-    char key[24];
-    struct tleg_text text = {key, 0};
-    tleg_text_integer(&text, k);
-    tleg_text_byte(&text, '\0');
-    size_t length;
-    const char *source = tleg_json_source(reader->json, hint, &length);
-    if (source && length == text.length - 1 && memcmp(source, key, length) == 0)
-        return hint + 1;
-    return tleg_beside_member(reader, object, key);
+/* The tokens of the names in {"0": "cat", ...}, in whatever order; 0: there is none of that number. */
+static void find_labels(const struct tleg_beside *reader, size_t object, size_t *names, int64_t count) {
+    size_t token = object + 1;
+    for (int64_t k = 0; k < count; k++, token = tleg_json_next(reader->json, token + 1)) {
+        size_t length, at = 0;
+        const char *source = tleg_json_source(reader->json, token, &length);
+        int64_t number = 0;
+        while (at < length && number < count && source[at] >= '0' && source[at] <= '9')
+            number = 10 * number + (source[at++] - '0');
+        if (length > 0 && at == length && number < count && (length == 1 || *source != '0'))
+            names[number] = token + 1;
+    }
 }
 
 /* A name without the quotes around it, as JSON writes it. */
@@ -36,24 +37,35 @@ static bool is_generic(const struct tleg_beside *reader, size_t token) {
     return length > 6 && memcmp(source, "LABEL_", 6) == 0;
 }
 
+static tleg_status put_labels(struct tleg_beside *reader, const size_t *names, int64_t count) {
+    if (is_generic(reader, names[0]))
+        return TLEG_OK;
+    tleg_text_put(&reader->text, "tleg.labels = ");
+    for (int64_t k = 0; k < count; k++) {
+        if (names[k] == 0 || tleg_json_kind(reader->json, names[k]) != TLEG_JSON_STRING)
+            return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: id2label: expected a name for class %lld of %lld",
+                             reader->label, reader->name, (long long)k, (long long)count);
+        put_label(reader, names[k], k == 0);
+    }
+    tleg_text_put(&reader->text, "]\n");
+    return TLEG_OK;
+}
+
 /* id2label, an object of numbers and names; names that say nothing (LABEL_0) are left out. */
 static tleg_status pass_labels(struct tleg_beside *reader, size_t object) {
     const size_t map = tleg_beside_member(reader, object, "id2label");
     const int64_t count =
         tleg_json_kind(reader->json, map) == TLEG_JSON_OBJECT ? (int64_t)tleg_json_size(reader->json, map) : 0;
-    if (count == 0 || reader->facts->classes != count || is_generic(reader, label_of(reader, map, 0, map + 1)))
+    if (count == 0 || reader->facts->classes != count)
         return TLEG_OK;
-    size_t token = map + 1;
-    tleg_text_put(&reader->text, "tleg.labels = ");
-    for (int64_t k = 0; k < count; k++, token = tleg_json_next(reader->json, token + 1)) {
-        const size_t label = label_of(reader, map, k, token);
-        if (tleg_json_kind(reader->json, label) != TLEG_JSON_STRING)
-            return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: id2label: expected a name for class %lld of %lld",
-                             reader->label, reader->name, (long long)k, (long long)count);
-        put_label(reader, label, k == 0);
-    }
-    tleg_text_put(&reader->text, "]\n");
-    return TLEG_OK;
+    const size_t bytes = (size_t)count * sizeof(size_t);
+    size_t *names = tleg_alloc_zero(&reader->context->allocator, bytes);
+    if (!names)
+        return tleg_fail_memory(reader->context, "names of classes", bytes);
+    find_labels(reader, map, names, count);
+    const tleg_status status = put_labels(reader, names, count);
+    tleg_release(&reader->context->allocator, names, bytes);
+    return status;
 }
 
 /* timm's label_names, a list. */
@@ -185,6 +197,8 @@ static tleg_status read_hugging_face(struct tleg_beside *reader, size_t object) 
         tleg_beside_put_integer(reader, "tleg.heads", heads);
     if (status == TLEG_OK)
         status = tleg_beside_pass_number(reader, object, "layer_norm_eps", "tleg.eps");
+    if (status == TLEG_OK)
+        status = tleg_beside_pass_number(reader, object, "rms_norm_eps", "tleg.eps");
     if (status == TLEG_OK && facts->placeless)
         status = tleg_beside_pass_number(reader, object, "rope_theta", "tleg.rotary_base");
     if (status == TLEG_OK)
@@ -220,6 +234,27 @@ static bool has_gelu_tanh(const char *name) {
 static bool has_wide_eps(const char *name) {
     return (strstr(name, "_clip_") && strncmp(name, "eva", 3) != 0) || strstr(name, "_dinov3") || strstr(name, "_lingbot") ||
            strstr(name, "vit_pe_") || strstr(name, "beit3_") || strstr(name, "aimv2_");
+}
+
+/* The heads of architectures that have others than models of their width have as a rule; 0: of no such one. */
+static int64_t heads_of(const char *name) {
+    static const struct {
+        const char *part;
+        int64_t heads;
+    } unusual[] = {{"test_vit3", 3},
+                   {"test_vit4", 3},
+                   {"test_vit", 2},
+                   {"_5b_patch16_sap", 32},
+                   {"_7b_patch16_dinov3", 32},
+                   {"vit_base_patch16_gap_224", 16},
+                   {"giant_patch16_radio", 24},
+                   {"_huge_plus_patch16_dinov3", 20},
+                   {"_lang_gigantic_patch14", 16},
+                   {"_spatial_gigantic_patch14", 16}};
+    for (size_t k = 0; k < sizeof unusual / sizeof *unusual; k++)
+        if (strstr(name, unusual[k].part))
+            return unusual[k].heads;
+    return 0;
 }
 
 /* In which grid rotary positions are counted: that which a model was made with, or else its architecture's own. A Perception
@@ -309,17 +344,59 @@ static tleg_status hold_made(struct tleg_beside *reader, size_t args, const char
     return status;
 }
 
+/* Arguments that leave nothing in the weights and of which an architecture's own choice alone is computed. */
+static tleg_status check_args(const struct tleg_beside *reader, size_t args, const char *architecture) {
+    char rope[TLEG_BESIDE_WORD];
+    tleg_beside_word(reader, args, "rope_type", rope);
+    const bool turns = strstr(architecture, "dinov3") != NULL;
+    const char *wrong = tleg_beside_is(reader, args, "use_rot_pos_emb", TLEG_JSON_FALSE) ? "use_rot_pos_emb"
+                        : *rope && strcmp(rope, turns ? "dinov3" : "cat") != 0           ? "rope_type"
+                                                                                         : NULL;
+    return !wrong ? TLEG_OK
+                  : tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                              "%s: %s: %s: expected what the architecture has by itself, found another: it is not computed",
+                              reader->label, reader->name, wrong);
+}
+
+/* A model of another width has its architecture's number of heads, which is not known of all. */
+static void put_heads(struct tleg_beside *reader, int64_t given, bool widened, const char *architecture) {
+    const int64_t heads = given ? given : heads_of(architecture);
+    if (heads > 0)
+        tleg_beside_put_integer(reader, "tleg.heads", heads);
+    else if (widened)
+        tleg_beside_put(reader, "tleg.heads", "?");
+}
+
 /* What a model was made with, beside its architecture's own choices. */
 static tleg_status read_model_args(struct tleg_beside *reader, size_t args, const char *architecture, bool *activation) {
-    int64_t heads = 0;
+    int64_t heads = 0, pool_heads = 0;
     tleg_status status = hold_made(reader, args, architecture);
     if (status == TLEG_OK)
+        status = check_args(reader, args, architecture);
+    if (status == TLEG_OK)
         status = tleg_beside_integer(reader, args, "num_heads", &heads);
-    if (status == TLEG_OK && heads > 0)
-        tleg_beside_put_integer(reader, "tleg.heads", heads);
+    if (status == TLEG_OK)
+        status = tleg_beside_integer(reader, args, "attn_pool_num_heads", &pool_heads);
+    if (status == TLEG_OK)
+        put_heads(reader, heads, tleg_beside_has(reader, tleg_beside_member(reader, args, "embed_dim")), architecture);
+    if (status == TLEG_OK && pool_heads > 0)
+        tleg_beside_put_integer(reader, "tleg.pool_heads", pool_heads);
+    if (tleg_beside_is(reader, args, "use_post_norm", TLEG_JSON_TRUE))
+        tleg_beside_put(reader, "tleg.branch_norm", "after");
     *activation = tleg_json_kind(reader->json, tleg_beside_member(reader, args, "act_layer")) == TLEG_JSON_STRING;
     return status == TLEG_OK && *activation ? tleg_beside_pass_word(reader, args, "act_layer", "tleg.activation", activations)
                                             : status;
+}
+
+/* What an architecture's name alone tells. */
+static void put_architecture(struct tleg_beside *reader, const char *name, bool activation) {
+    if (norms_after(name))
+        tleg_beside_put(reader, "tleg.branch_norm", "after");
+    if (!activation && strstr(name, "quickgelu"))
+        tleg_beside_put(reader, "tleg.activation", "quick_gelu");
+    if (!activation && has_gelu_tanh(name))
+        tleg_beside_put(reader, "tleg.activation", "gelu_tanh");
+    tleg_beside_put(reader, "tleg.eps", has_wide_eps(name) ? "1e-5" : "1e-6"); /* as timm makes them */
 }
 
 static tleg_status read_timm(struct tleg_beside *reader, size_t object) {
@@ -332,11 +409,12 @@ static tleg_status read_timm(struct tleg_beside *reader, size_t object) {
     const size_t given = tleg_beside_member(reader, object, "pretrained_cfg"),
                  pictures = tleg_beside_has(reader, given) ? given : object;
     const size_t args = tleg_beside_member(reader, object, "model_args");
+    const size_t pooled = tleg_beside_has(reader, tleg_beside_member(reader, args, "global_pool")) ? args : object;
     tleg_status status = hold(reader, object, "num_features", reader->facts->dim);
     if (status == TLEG_OK && reader->facts->classes > 0)
         status = hold(reader, object, "num_classes", reader->facts->classes);
     if (status == TLEG_OK)
-        status = tleg_beside_pass_word(reader, object, "global_pool", "tleg.pool",
+        status = tleg_beside_pass_word(reader, pooled, "global_pool", "tleg.pool",
                                        tleg_beside_is(reader, args, "pool_include_prefix", TLEG_JSON_TRUE) ? of_all : pools);
     tleg_beside_word(reader, object, "architecture", name);
     if (status == TLEG_OK)
@@ -347,13 +425,7 @@ static tleg_status read_timm(struct tleg_beside *reader, size_t object) {
         status = pass_size(reader, object, pictures);
     if (strstr(name, "test_vit3")) /* timm's only pool that reads registers */
         tleg_beside_put(reader, "tleg.pool", "attention");
-    if (norms_after(name))
-        tleg_beside_put(reader, "tleg.branch_norm", "after");
-    if (!activation && strstr(name, "quickgelu"))
-        tleg_beside_put(reader, "tleg.activation", "quick_gelu");
-    if (!activation && has_gelu_tanh(name))
-        tleg_beside_put(reader, "tleg.activation", "gelu_tanh");
-    tleg_beside_put(reader, "tleg.eps", has_wide_eps(name) ? "1e-5" : "1e-6"); /* as timm makes them */
+    put_architecture(reader, name, activation);
     if (status == TLEG_OK)
         status = tleg_beside_pass_colours(reader, pictures, "mean", "tleg.mean", 1);
     if (status == TLEG_OK)
@@ -372,29 +444,60 @@ static tleg_status read_timm(struct tleg_beside *reader, size_t object) {
 
 /* ---- OpenCLIP ---- */
 
-static tleg_status read_open_clip(struct tleg_beside *reader, size_t object) {
+/* A tower of OpenCLIP's own. */
+static tleg_status read_own_tower(struct tleg_beside *reader, size_t tower, bool quick) {
     static const char *const pools[][2] = {{"tok", "cls"}, {"avg", "mean"}, {NULL, NULL}};
+    static const char *const gelus[][2] = {{"none", "gelu"}, {"tanh", "gelu_tanh"}, {NULL, NULL}};
+    const size_t act = tleg_beside_member(reader, tower, "act_kwargs");
+    const bool approximate = !quick && tleg_beside_has(reader, tleg_beside_member(reader, act, "approximate"));
+    int64_t head = 64;
+    tleg_status status = tleg_beside_integer(reader, tower, "head_width", &head);
+    if (status == TLEG_OK && head > 0 && reader->facts->dim > 0 && reader->facts->dim % head == 0)
+        tleg_beside_put_integer(reader, "tleg.heads", reader->facts->dim / head);
+    if (status == TLEG_OK)
+        status = tleg_beside_pass_word(reader, tower, "pool_type", "tleg.pool", pools);
+    char pool[TLEG_BESIDE_WORD];
+    if (tleg_beside_is(reader, tower, "final_ln_after_pool", TLEG_JSON_TRUE))
+        tleg_beside_put(reader, "tleg.norm", "after_pool");
+    else if (strcmp(tleg_beside_word(reader, tower, "pool_type", pool), "avg") == 0)
+        tleg_beside_put(reader, "tleg.norm", "before_pool");
+    if (quick)
+        tleg_beside_put(reader, "tleg.activation", "quick_gelu");
+    else if (!approximate)
+        tleg_beside_put(reader, "tleg.activation", "gelu");
+    else if (status == TLEG_OK)
+        status = tleg_beside_pass_word(reader, act, "approximate", "tleg.activation", gelus);
+    return status == TLEG_OK
+               ? tleg_beside_pass_number(reader, tleg_beside_member(reader, tower, "norm_kwargs"), "eps", "tleg.eps")
+               : status;
+}
+
+/* One of timm's: what its name tells, and the pool that OpenCLIP gives it. quick_gelu is not for it. */
+static tleg_status read_timm_tower(struct tleg_beside *reader, size_t tower, const char *name) {
+    static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"max", "max"}, {"avgmax", "mean_max"},
+                                           {"map", NULL},    {"", NULL},      {NULL, NULL}};
+    tleg_status status = tleg_beside_pass_word(reader, tower, "timm_pool", "tleg.pool", pools);
+    if (!tleg_beside_has(reader, tleg_beside_member(reader, tower, "timm_pool")))
+        tleg_beside_put(reader, "tleg.pool", "mean"); /* OpenCLIP's own choice */
+    put_heads(reader, 0, false, name);
+    put_architecture(reader, name, false);
+    return status == TLEG_OK ? put_rotary(reader, name, tleg_beside_member(reader, tower, "timm_model_kwargs")) : status;
+}
+
+static tleg_status read_open_clip(struct tleg_beside *reader, size_t object) {
     static const char *const fits[][2] = {{"shortest", "crop"}, {"squash", "squash"}, TLEG_BESIDE_ANY};
     const size_t tower = tleg_beside_member(reader, object, "vision_cfg"),
                  pictures = tleg_beside_member(reader, TLEG_BESIDE_ROOT, "preprocess_cfg");
+    const bool quick = tleg_beside_is(reader, object, "quick_gelu", TLEG_JSON_TRUE);
+    char name[TLEG_BESIDE_WORD];
     tleg_status status = hold(reader, tower, "width", reader->facts->dim);
     if (status == TLEG_OK)
         status = hold(reader, tower, "layers", reader->facts->depth);
     if (status == TLEG_OK)
         status = hold(reader, tower, "patch_size", reader->facts->patch);
-    int64_t head = 64;
+    tleg_beside_word(reader, tower, "timm_model_name", name);
     if (status == TLEG_OK)
-        status = tleg_beside_integer(reader, tower, "head_width", &head);
-    if (head > 0 && reader->facts->dim > 0 && reader->facts->dim % head == 0)
-        tleg_beside_put_integer(reader, "tleg.heads", reader->facts->dim / head);
-    if (status == TLEG_OK)
-        status = tleg_beside_pass_word(reader, tower, "pool_type", "tleg.pool", pools);
-    if (tleg_beside_is(reader, tower, "final_ln_after_pool", TLEG_JSON_TRUE))
-        tleg_beside_put(reader, "tleg.norm", "after_pool");
-    if (tleg_beside_is(reader, object, "quick_gelu", TLEG_JSON_TRUE))
-        tleg_beside_put(reader, "tleg.activation", "quick_gelu");
-    else if (!tleg_beside_has(reader, tleg_beside_member(reader, tower, "timm_model_name")))
-        tleg_beside_put(reader, "tleg.activation", "gelu");
+        status = *name ? read_timm_tower(reader, tower, name) : read_own_tower(reader, tower, quick);
     tleg_beside_put(reader, "tleg.crop", "1");
     if (status == TLEG_OK)
         status = tleg_beside_pass_colours(reader, pictures, "mean", "tleg.mean", 1);

@@ -86,6 +86,17 @@ static double share(double size, double resized) {
     return floor(size / exact) == resized ? exact : size / (resized + 0.25);
 }
 
+/* A processor may make pictures of another size than positions were learned for, which some models' positions follow. Said
+ * once. */
+static void note_size(const struct tleg_beside *reader, int64_t pixels) {
+    const int64_t image = reader->facts->image;
+    if (!reader->text.out && image > 0 && pixels != image)
+        tleg_log(reader->context,
+                 "%s: %s: it makes pictures of %lld pixels; they are made at %lld, the size of the model's positions, unless "
+                 "image_size says the other (--image)",
+                 reader->label, reader->name, (long long)pixels, (long long)image);
+}
+
 static tleg_status read_fit(struct tleg_beside *reader, enum processor processor) {
     struct size size, crop;
     tleg_status status = read_size(reader, "size", processor <= LIKE_DEIT, &size);
@@ -100,6 +111,7 @@ static tleg_status read_fit(struct tleg_beside *reader, enum processor processor
     if (cropped && (crop.height > size.height || crop.width > size.width))
         return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED, "%s: %s: crop_size is %lld, more than the size, %lld",
                          reader->label, reader->name, (long long)crop.height, (long long)size.height);
+    note_size(reader, cropped ? crop.height : size.height);
     const double kept = cropped ? share((double)crop.height, (double)size.height) : 1;
     const int64_t width = cropped ? crop.width : size.width;
     if (cropped && floor((double)width / kept) != (double)size.width)

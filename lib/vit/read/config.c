@@ -280,7 +280,11 @@ static int32_t likely_heads(const struct tleg_config_reader *reader) {
         return c->dim / 128;
     if (c->qk_norm && c->dim == 3200) /* InternViT-6B */
         return 25;
-    const bool dinov2 = c->dim == 1536 && c->layer_scale; /* whose giant has the usual heads */
+    const char *rotary = tleg_file_get_metadata(reader->file, "tleg.rotary");
+    if (rotary && strcmp(rotary, "centred") == 0) /* DINOv3 */
+        return c->dim == 4096 ? 32 : c->dim / 64;
+    const bool dinov2 =
+        c->dim == 1536 && c->layer_scale && !rotary; /* whose giant has the usual heads, a Perception Encoder not */
     for (size_t k = 0; k < sizeof widths / sizeof *widths && !reader->gene && !dinov2; k++)
         if (c->dim == widths[k])
             return 16;

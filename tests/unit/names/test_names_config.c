@@ -153,6 +153,63 @@ static void a_timm_config_says_how_rotary_positions_count(void **state) {
                                       {NULL, NULL}});
 }
 
+/* Heads that the width does not tell: an architecture's own, whatever its pictures; of another width they are asked for. */
+static void a_timm_config_says_heads_that_its_width_does_not(void **state) {
+    (void)state;
+    static const char *const heads[][2] = {{"vit_huge_plus_patch16_dinov3\"", "20"},
+                                           {"vit_huge_plus_patch16_dinov3_qkvb\"", "20"},
+                                           {"vit_7b_patch16_dinov3\"", "32"},
+                                           {"vit_pe_lang_gigantic_patch14_448\"", "16"},
+                                           {"vit_pe_spatial_gigantic_patch14_448\"", "16"},
+                                           {"vit_giant_patch16_radio_v3\"", "24"},
+                                           {"vit_base_patch16_gap_224\"", "16"},
+                                           {"test_vit\"", "2"},
+                                           {"test_vit3\"", "3"},
+                                           {"vit_base_patch16_224\"", NULL},
+                                           {"vit_huge_plus_patch16_dinov3\", \"model_args\": {\"num_heads\": 4}", "4"},
+                                           {"vit_base_patch16_224\", \"model_args\": {\"embed_dim\": 12}", "?"}};
+    char config[256];
+    for (size_t k = 0; k < sizeof heads / sizeof *heads; k++) {
+        snprintf(config, sizeof config, "{\"architecture\": \"%s}", heads[k][0]);
+        must_say("config.json", config, (const char *const[][2]){{"tleg.heads", heads[k][1]}, {NULL, NULL}});
+    }
+}
+
+/* Arguments that leave nothing in the weights. */
+static void what_a_timm_model_was_made_with_is_read_or_refused(void **state) {
+    (void)state;
+    must_say(
+        "config.json",
+        "{\"architecture\": \"eva02_tiny_patch14_224\", \"global_pool\": \"token\", \"model_args\": {\"use_post_norm\": true, "
+        "\"attn_pool_num_heads\": 4, \"global_pool\": \"max\", \"rope_type\": \"cat\"}}",
+        (const char *const[][2]){{"tleg.branch_norm", "after"}, {"tleg.pool_heads", "4"}, {"tleg.pool", "max"}, {NULL, NULL}});
+}
+
+static void an_open_clip_config_says_what_its_tower_is(void **state) {
+    (void)state;
+    static const struct {
+        const char *tower;
+        const char *key, *value;
+    } cases[] = {{"\"timm_model_name\": \"eva_giant_patch14_224\", \"timm_pool\": \"token\"", "tleg.pool", "cls"},
+                 {"\"timm_model_name\": \"eva_giant_patch14_224\"", "tleg.heads", NULL}, /* not 64 numbers each */
+                 {"\"timm_model_name\": \"eva_giant_patch14_224\"", "tleg.pool", "mean"},
+                 {"\"timm_model_name\": \"eva_giant_patch14_224\"", "tleg.activation", NULL}, /* quick_gelu is not for it */
+                 {"\"timm_model_name\": \"vit_so400m_patch16_siglip_256\"", "tleg.activation", "gelu_tanh"},
+                 {"\"timm_model_name\": \"eva02_enormous_patch14_clip_224\"", "tleg.branch_norm", "after"},
+                 {"\"timm_model_name\": \"vit_pe_core_gigantic_patch14_448\"", "tleg.rotary_grid", "32"},
+                 {"\"pool_type\": \"avg\"", "tleg.norm", "before_pool"},
+                 {"\"pool_type\": \"avg\", \"final_ln_after_pool\": true", "tleg.norm", "after_pool"},
+                 {"\"norm_kwargs\": {\"eps\": 0.01}", "tleg.eps", "0.01"},
+                 {"\"act_kwargs\": {\"approximate\": \"tanh\"}", "tleg.activation", "quick_gelu"}};
+    char config[400];
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        snprintf(config, sizeof config, "{\"model_cfg\": {\"vision_cfg\": {%s}, \"quick_gelu\": true}}", cases[k].tower);
+        must_say("open_clip_config.json", config, (const char *const[][2]){{cases[k].key, cases[k].value}, {NULL, NULL}});
+    }
+    must_say("open_clip_config.json", "{\"model_cfg\": {\"vision_cfg\": {\"act_kwargs\": {\"approximate\": \"tanh\"}}}}",
+             (const char *const[][2]){{"tleg.activation", "gelu_tanh"}, {NULL, NULL}});
+}
+
 static void an_open_clip_config_names_the_activation(void **state) {
     (void)state;
     static const char config[] =
@@ -249,6 +306,11 @@ static void what_contradicts_the_weights_is_named(void **state) {
     static const char *const unknown[][3] = {
         {"config.json", "{\"model_type\": \"vit\", \"hidden_act\": \"mish\"}", "hidden_act is \"mish\""},
         {"config.json", "{\"architecture\": \"x\", \"global_pool\": \"last\"}", "global_pool is \"last\""},
+        {"config.json", "{\"architecture\": \"eva02_x\", \"model_args\": {\"use_rot_pos_emb\": false}}", "use_rot_pos_emb"},
+        {"config.json", "{\"architecture\": \"eva02_x\", \"model_args\": {\"rope_type\": \"dinov3\"}}", "rope_type"},
+        {"open_clip_config.json",
+         "{\"model_cfg\": {\"vision_cfg\": {\"timm_model_name\": \"x\", \"timm_pool\": \"abs_attn\"}}}",
+         "timm_pool is \"abs_attn\""},
         {"config.json", "{\"architecture\": \"x\", \"interpolation\": \"a\\nb\"}", "interpolation is \"a\nb\""},
         {"preprocessor_config.json",
          "{\"size\": {\"height\": 8, \"width\": 40}, \"crop_size\": {\"height\": 4, \"width\": 10}, \"do_center_crop\": true}",
@@ -329,6 +391,9 @@ int main(void) {
         cmocka_unit_test(a_hugging_face_config_says_what_shapes_do_not),
         cmocka_unit_test(a_timm_config_says_how_pictures_are_prepared),
         cmocka_unit_test(a_timm_config_says_how_rotary_positions_count),
+        cmocka_unit_test(a_timm_config_says_heads_that_its_width_does_not),
+        cmocka_unit_test(what_a_timm_model_was_made_with_is_read_or_refused),
+        cmocka_unit_test(an_open_clip_config_says_what_its_tower_is),
         cmocka_unit_test(an_open_clip_config_names_the_activation),
         cmocka_unit_test(a_preprocessor_says_mean_std_filter_and_fit),
         cmocka_unit_test(the_crop_leads_back_to_the_size),

@@ -16,9 +16,10 @@ static void check(tleg_status status, const char *text) {
 /* Reads a binary PPM; `pixels` is the caller's to free. */
 static tleg_image read_ppm(const char *path) {
     tleg_image image = {.struct_size = sizeof image, .layout = TLEG_PIXELS_RGB};
+    int most = 0;
     FILE *file = fopen(path, "rb");
-    if (!file || fscanf(file, "P6 %d %d 255", &image.width, &image.height) != 2 || image.width < 1 || image.width > 20000 ||
-        image.height < 1 || image.height > 20000)
+    if (!file || fscanf(file, "P6 %d %d %d", &image.width, &image.height, &most) != 3 || most != 255 || image.width < 1 ||
+        image.width > 20000 || image.height < 1 || image.height > 20000)
         check(TLEG_ERROR_FORMAT, "no binary PPM picture");
     fgetc(file); /* the one blank before the pixels */
     size_t bytes = (size_t)image.width * (size_t)image.height * 3;

@@ -57,7 +57,7 @@ static int32_t choose(tleg_context *context, const tleg_expander *expander, cons
     return depth;
 }
 
-/* Numbers in -1..1 as grey (P5) or colour (P6) bytes. */
+/* Normalised numbers as grey (P5) or colour (P6) bytes. */
 static void write_pictures(const char *path, const tleg_config *config, const float *images) {
     const size_t side = (size_t)config->image_size, plane = side * side, channels = (size_t)config->channels;
     FILE *file = fopen(path, "wb");
@@ -68,10 +68,15 @@ static void write_pictures(const char *path, const tleg_config *config, const fl
     fprintf(file, "P%d\n%zu %zu\n255\n", channels == 1 ? 5 : 6, side, side * PICTURES);
     for (size_t p = 0; p < PICTURES * plane; p++)
         for (size_t c = 0; c < channels; c++) {
-            const float value = 127.5f * (images[(p / plane * channels + c) * plane + p % plane] + 1);
-            fputc(value < 0 ? 0 : value > 255 ? 255 : (int)(value + 0.5f), file);
+            const double number = images[(p / plane * channels + c) * plane + p % plane];
+            const double value = 255 * (number * config->std[c] + config->mean[c]);
+            fputc(value < 0 ? 0 : value > 255 ? 255 : (int)(value + 0.5), file);
         }
-    fclose(file);
+    const int failed = ferror(file);
+    if (fclose(file) != 0 || failed) {
+        perror(path);
+        exit(1);
+    }
 }
 
 int main(int argc, char **argv) {

@@ -24,13 +24,13 @@ import tleg_ctypes as tleg
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def read_pictures(context, config, folder, classes):
-    """All pictures of a folder of class folders, prepared as the configuration says: (count, 3, size, size), and labels."""
+def read_pictures(context, preparation, folder, classes):
+    """All pictures of a folder of class folders, prepared: (count, 3, size, size), and labels."""
     images, labels = [], []
     for label, name in enumerate(classes):
         for file in sorted(os.listdir(os.path.join(folder, name))):
             with Image.open(os.path.join(folder, name, file)) as picture:
-                images.append(context.prepare(config, np.asarray(picture.convert('RGB'))))
+                images.append(context.prepare(preparation, np.asarray(picture.convert('RGB'))))
             labels.append(label)
     return np.stack(images), np.array(labels)
 
@@ -88,7 +88,7 @@ def main():
     context = tleg.Context(workers=args.threads)
     gene = tleg.Learngene.create(context, tleg.Config(image_size=32, patch_size=4, dim=args.dim, heads=max(1, args.dim // 32),
                                                       classes=len(classes), label_count=len(classes), labels=names), args.seed)
-    images, labels = read_pictures(context, gene.info(), args.data, classes)
+    images, labels = read_pictures(context, tleg.Preparation(context, gene), args.data, classes)
     print(f'{len(images)} pictures of {len(classes)} classes')
 
     network = make_network(len(classes))

@@ -59,9 +59,10 @@ class Image(Options):
                 [('stride', c_int64), ('pixels', POINTER(c_uint8)), ('reserved', c_void_p)])
 
 
-class PreparationOptions(Options):
-    _fields_ = (fields(c_uint32, 'struct_size') +
-                [('image_size', c_int32), ('crop', c_double), ('mean', c_double * 3), ('std', c_double * 3)])
+class PreparationInfo(Options):
+    _fields_ = (fields(c_uint32, 'struct_size') + [('image_size', c_int32), ('floats', c_uint64), ('crop', c_double),
+                                                   ('mean', c_double * 3), ('std', c_double * 3)] +
+                fields(c_int32, 'interpolation fit channels image_width'))
 
 
 class SessionOptions(Options):
@@ -111,7 +112,8 @@ FLOATS = POINTER(c_float)
 status_name = declare('status_name', c_char_p, c_int32)
 context_create = declare('context_create', c_int32, POINTER(ContextOptions), OUT)
 context_error = declare('context_get_error', c_char_p, HANDLE)
-preparation_create = declare('preparation_create', c_int32, HANDLE, POINTER(PreparationOptions), OUT)
+preparation_get_info = declare('preparation_get_info', c_int32, HANDLE, HANDLE, POINTER(PreparationInfo))
+learngene_copy_preparation = declare('learngene_copy_preparation', c_int32, HANDLE, HANDLE, OUT)
 image_prepare = declare('image_prepare', c_int32, HANDLE, HANDLE, POINTER(Image), FLOATS, c_size_t)
 learngene_create = declare('learngene_create', c_int32, HANDLE, POINTER(Config), c_uint64, OUT)
 learngene_open = declare('learngene_open', c_int32, HANDLE, c_char_p, POINTER(OpenOptions), OUT)
@@ -179,25 +181,27 @@ class Context(Handle):
     def error(self):
         return context_error(self.pointer)
 
-    def prepare(self, config, rgb):
-        """A model's input (3, image_size, image_size) from 8-bit RGB (height, width, 3)."""
+    def prepare(self, preparation, rgb):
+        """A model's input (channels, height, width) from 8-bit RGB (height, width, 3)."""
         rgb = np.ascontiguousarray(rgb, np.uint8)
-        out = np.empty((3, config.image_size, config.image_size), np.float32)
+        if rgb.ndim != 3 or rgb.shape[2] != 3:
+            raise ValueError(f'expected 8-bit RGB (height, width, 3), found an array of shape {rgb.shape}')
+        out = np.empty(preparation.shape, np.float32)
         image = Image(layout=PIXELS_RGB, width=rgb.shape[1], height=rgb.shape[0], pixels=rgb.ctypes.data_as(POINTER(c_uint8)))
-        preparation = Preparation(self, config)
         self.check(image_prepare(self.pointer, preparation.pointer, byref(image), floats(out), out.size))
         return out
 
 
 class Preparation(Handle):
-    """What is done to pictures before a model of this configuration sees them."""
+    """What is done to pictures before a learngene's models see them, as its file says. shape: (channels, height, width)"""
     kind = 'preparation'
 
-    def __init__(self, context, config):
+    def __init__(self, context, gene):
         self.context = context
-        super().__init__(preparation_create, context.pointer,
-                         byref(PreparationOptions(image_size=config.image_size, crop=config.crop, mean=config.mean,
-                                                  std=config.std)))
+        super().__init__(learngene_copy_preparation, context.pointer, gene.pointer)
+        info = PreparationInfo()
+        self.check(preparation_get_info(context.pointer, self.pointer, byref(info)))
+        self.shape = info.channels, info.image_size, info.image_width or info.image_size
 
 
 class Learngene(Handle):
@@ -253,12 +257,14 @@ class ElasticSession(Handle):
 
 
 class Trainer(Handle):
-    """Learns a learngene's base and ilayer. teacher(images) gives logits (batch, classes) for images (batch, 3, size, size)."""
+    """Learns a learngene's base and ilayer. teacher(images) gives logits (batch, classes) for images (batch, channels, height,
+    width)."""
     kind = 'trainer'
 
     def __init__(self, context, gene, options, teacher=None):
         self.context, self.config, self.raised = context, gene.info(), None
-        self.size = options.image_size or self.config.image_size
+        channels, height, width = Preparation(context, gene).shape
+        self.shape = (channels, *([options.image_size] * 2 if options.image_size else [height, width]))
         # The trainer keeps the address of this object's machine code and calls it in every step: it must live as long as
         # the trainer. Were it a temporary of this line alone, Python would free it, and the next step would jump into nothing.
         self.callback = TEACHER(self.ask(teacher)) if teacher else TEACHER()
@@ -270,7 +276,7 @@ class Trainer(Handle):
         def call(_, batch, images, image_floats, classes, logits):
             # An exception cannot pass through C: it waits here until the call that it stops is back in Python.
             try:
-                images = np.ctypeslib.as_array(images, (batch, 3, self.size, self.size))  # the trainer's memory: no copy
+                images = np.ctypeslib.as_array(images, (batch, *self.shape))  # the trainer's memory: no copy
                 np.ctypeslib.as_array(logits, (batch, classes))[:] = teacher(images)
                 return OK
             except BaseException as raised:
@@ -290,6 +296,9 @@ class Trainer(Handle):
     def backward(self, images, labels=None, share=1.0):
         """Adds the gradients of these images; returns the Loss."""
         images, loss = np.ascontiguousarray(images, np.float32), Loss()
+        if images.shape[1:] != self.shape or (labels is not None and len(labels) != len(images)):
+            raise ValueError(f'expected images (batch, {", ".join(map(str, self.shape))}) and a label for each, found images of '
+                             f'shape {images.shape}')  # the library is told how many there are, and trusts it
         batch = Batch(size=len(images), images=floats(images), share=share)
         if labels is not None:
             labels = np.ascontiguousarray(labels, np.int64)

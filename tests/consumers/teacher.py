@@ -81,4 +81,28 @@ fails(1, lambda: tleg.Trainer(context, gene, options()).backward(images[:4]), 'n
 fails(1, lambda: make(answer).backward(images[:5]), '5 images')
 fails(1, lambda: make(answer).update(-1.0), 'learning rate')
 fails(1, lambda: tleg.Trainer(context, gene, tleg.TrainerOptions(batch=4)), 'depth')
+
+
+def refused(call, words):
+    try:
+        call()
+    except ValueError as error:
+        assert words in str(error), error
+    else:
+        raise AssertionError(f'no failure with {words}')
+
+
+# What the library cannot count is counted here: images of another size, labels that are too few.
+refused(lambda: make(answer).backward(images[:4, :, :4]), 'expected images (batch, 3, 8, 8)')
+refused(lambda: make(answer).backward(images[:4], [1]), 'a label for each')
+
+# Pictures are prepared, and a teacher asked, in the channels and by the width that the learngene has.
+grey = tleg.Learngene.create(context, tleg.Config(image_size=8, patch_size=4, dim=16, heads=2, classes=3, channels=1), 1)
+preparation = tleg.Preparation(context, grey)
+assert preparation.shape == (1, 8, 8)
+assert context.prepare(preparation, np.zeros((9, 12, 3), np.uint8)).shape == (1, 8, 8)
+shapes = []
+trainer = tleg.Trainer(context, grey, options(), lambda pictures: shapes.append(pictures.shape) or np.zeros((len(pictures), 3)))
+trainer.backward(np.zeros((2, 1, 8, 8), np.float32))
+assert shapes == [(2, 1, 8, 8)]
 print('the teacher is asked, and its failures arrive')

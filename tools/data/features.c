@@ -13,7 +13,7 @@
 /* ---- what makes them ---- */
 
 int features_name_model(const struct invocation *call, tleg_context *context, const struct source *source,
-                        char model[FEATURES_MODEL]) {
+                        const struct expansion *expansion, bool exif, char model[FEATURES_MODEL]) {
     const tleg_config *config = &source->config;
     tleg_file *file = source_file(call, context, source->path);
     uint64_t digest = DIGEST_START;
@@ -28,6 +28,10 @@ int features_name_model(const struct invocation *call, tleg_context *context, co
              (int)config->mlp, (int)config->interpolation, (int)config->fit, config->crop);
     if (config->image_width)
         snprintf(text + strlen(text), sizeof text - strlen(text), " %d", (int)config->image_width);
+    if (expansion->image.height && expansion->filter) /* of another size than was learned */
+        snprintf(text + strlen(text), sizeof text - strlen(text), " filter %d", (int)expansion->filter);
+    if (exif)
+        snprintf(text + strlen(text), sizeof text - strlen(text), " exif");
     snprintf(model, FEATURES_MODEL, "%016" PRIx64, digest_text(digest, text));
     return EXIT_DONE;
 }

@@ -69,7 +69,8 @@ static int64_t vote(const struct rows *learned, const float *units, const float 
         count = insert(nearest, count, most, (struct neighbour){dot(row, units + i * learned->dim, learned->dim), i});
     memset(votes, 0, (size_t)learned->classes * sizeof *votes);
     for (size_t i = 0; i < count; i++)
-        votes[learned->labels[nearest[i].row]] += exp((double)nearest[i].cosine / tau);
+        votes[learned->labels[nearest[i].row]] +=
+            exp((double)(nearest[i].cosine - nearest[0].cosine) / tau); /* never infinite */
     return largest(votes, learned->classes);
 }
 

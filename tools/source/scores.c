@@ -128,6 +128,16 @@ static bool is_zip(const char *path) {
     return zip;
 }
 
+/* Whether the file has a header of JSON after the header's length, as safetensors files have. */
+static bool is_safetensors(const char *path) {
+    unsigned char first[9] = {0};
+    FILE *file = fopen(path, "rb");
+    bool is = file && fread(first, 1, sizeof first, file) == sizeof first && first[8] == '{';
+    if (file)
+        fclose(file);
+    return is;
+}
+
 /* Whether the file only names others that hold the tensors: JSON, where a file of tensors has the length of its header. */
 static bool is_index(const char *path) {
     unsigned char first[8] = {0};
@@ -143,6 +153,8 @@ int scores_prepare(const struct invocation *call, const char *path) {
         return tool_fail(call, "%s: an index of several files has no place for scores", path);
     if (is_zip(path))
         return tool_fail(call, "%s: a PyTorch file has no place for scores: tleg convert writes one that has", path);
+    if (!is_safetensors(path))
+        return tool_fail(call, "%s: not a safetensors file, which has a place for scores: tleg convert writes one", path);
     return place_take(call, "--write-scores", path);
 }
 

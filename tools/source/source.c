@@ -362,3 +362,15 @@ int64_t source_tokens(const tleg_config *config) {
     const struct extent image = extent_of_image(config), patch = extent_of_patch(config);
     return source_prefix(config) + (int64_t)(image.height / patch.height) * (image.width / patch.width);
 }
+
+int32_t source_stored_dtype(tleg_context *context, const tleg_file *file) {
+    tleg_tensor_info info = {.struct_size = sizeof info};
+    const char *name = tleg_file_get_tensor_name(file, 0);
+    if (!name || tleg_file_get_tensor_info(context, file, name, &info) != TLEG_OK)
+        return TLEG_F32;
+    const int32_t dtype = info.dtype;
+    for (int64_t i = 1; (name = tleg_file_get_tensor_name(file, i)) != NULL; i++)
+        if (tleg_file_get_tensor_info(context, file, name, &info) != TLEG_OK || info.dtype != dtype)
+            return TLEG_F32;
+    return dtype == TLEG_BF16 || dtype == TLEG_F16 ? dtype : TLEG_F32;
+}

@@ -67,11 +67,13 @@ static void TLEG_CALL meter_release(void *host, void *memory, size_t size, size_
 }
 
 /* Operations of the blocks for one image, a multiplication and an addition counting as two:
- * (N, D) x (D, 3D), (D, D), (D, H), (H, D), and twice N x N x D in attention; of a generator (1, D) x (D, 6D) as well. */
+ * (N, D) x (D, 3A), (A, D), (D, H), twice that where the MLP is gated, (H, D), and twice N x N x A in attention, A being D
+ * where it has no width of its own; of a generator (1, D) x (D, 6D) as well. */
 static double block_operations(const tleg_config *config) {
     double tokens = (double)source_tokens(config), dim = config->dim, hidden = config->hidden;
+    double width = config->attention_dim ? config->attention_dim : dim, mlp = config->gated ? 3 : 2;
     double modulation = source_draws(config) ? 2 * dim * 6 * dim : 0;
-    return config->depth * (2 * tokens * (4 * dim * dim + 2 * dim * hidden) + 4 * tokens * tokens * dim + modulation);
+    return config->depth * (2 * tokens * (4 * dim * width + mlp * dim * hidden) + 4 * tokens * tokens * width + modulation);
 }
 
 /* What is measured: a session, or a generator, and what goes through it. */

@@ -154,6 +154,9 @@ static int classify_all(const struct invocation *call, struct state *state) {
 static int set_up(const struct invocation *call, struct state *state) {
     struct source *source = &state->source;
     int code = source_open_expanded(call, state->context, call->operands[0], &state->options->expansion, source);
+    if (code == EXIT_DONE && source->model && state->options->depth_count > 1)
+        code = tool_misuse(call, "%s is a model of depth %d; several depths are for a learngene", source->path,
+                           (int)source->config.depth);
     if (code == EXIT_DONE)
         pictures_note(call, source->path, &source->config);
     for (int32_t k = 0; code == EXIT_DONE && k < state->options->depth_count && !source->model; k++)

@@ -213,19 +213,6 @@ static int say_more(const struct invocation *call, tleg_context *context, const 
 
 /* ---- the whole ---- */
 
-/* bf16 or f16 where all tensors of a file are, which a learngene in memory does not know; else f32. */
-static int32_t stored_dtype(tleg_context *context, const tleg_file *file) {
-    tleg_tensor_info info = {.struct_size = sizeof info};
-    const char *name = tleg_file_get_tensor_name(file, 0);
-    if (!name || tleg_file_get_tensor_info(context, file, name, &info) != TLEG_OK)
-        return TLEG_F32;
-    const int32_t dtype = info.dtype;
-    for (int64_t i = 1; (name = tleg_file_get_tensor_name(file, i)) != NULL; i++)
-        if (tleg_file_get_tensor_info(context, file, name, &info) != TLEG_OK || info.dtype != dtype)
-            return TLEG_F32;
-    return dtype == TLEG_BF16 || dtype == TLEG_F16 ? dtype : TLEG_F32;
-}
-
 static int say(const struct invocation *call, const struct options *options, int32_t written, const struct source *source) {
     const char *dtype = tool_dtype_name(written ? written : source->config.dtype);
     uint64_t size;
@@ -269,7 +256,7 @@ static int convert(const struct invocation *call, tleg_context *context, const s
     tleg_file *file = source_file(call, context, path);
     int code = file ? read_with(call, context, path, file, &options->expansion, &first, &source) : EXIT_FAILED;
     if (code == EXIT_DONE && source.gene && !how.dtype)
-        how.dtype = stored_dtype(context, file);
+        how.dtype = source_stored_dtype(context, file);
     tleg_file_free(file);
     if (code == EXIT_DONE && source.gene && options->expansion.image.height)
         code = tool_misuse(call, "%s is a learngene, which expands to any size of picture: --image is for a model", path);

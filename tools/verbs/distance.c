@@ -137,7 +137,9 @@ static int open_model(const struct invocation *call, struct run *run) {
         pictures_note(call, source->path, &source->config);
     if (code == EXIT_DONE && !source->model)
         source_note_depth(call, source->path, &source->config, source->config.depth);
-    return code == EXIT_DONE ? features_name_model(call, run->context, source, run->model) : code;
+    return code == EXIT_DONE
+               ? features_name_model(call, run->context, source, &run->options->expansion, run->options->exif, run->model)
+               : code;
 }
 
 static int make_features(const struct invocation *call, struct run *run, struct side *side) {
@@ -301,8 +303,11 @@ static int run_distance(const struct verb *verb, int argc, char **argv) {
     if (!options_parse(verb, argc, argv, table, 2, 2, &call, &code) || !expansion_settle(&call, &options.expansion, &code) ||
         (code = pictures_settle(&call, &options.pictures)) != EXIT_DONE)
         return code;
-    if (options.expansion.depth && !options.model)
-        return tool_misuse(&call, "--depth is for --features MODEL");
+    const struct expansion *expansion = &options.expansion;
+    if (!options.model && (expansion->depth || expansion->dtype || expansion->norm || expansion->image.height ||
+                           expansion->filter || pictures_given(&options.pictures)))
+        return tool_misuse(
+            &call, "--depth, and what else says how a model computes and pictures are prepared, is for --features MODEL");
     struct run run = {.options = &options, .context = tool_context(&call)};
     code = run.context ? work(&call, &run) : EXIT_FAILED;
     clear(&run);

@@ -151,8 +151,8 @@ static bool settle(const struct invocation *call, struct state *state, struct op
     else if (options->depths && !depths_list(options->depths, state->depths, DEEPEST, &state->depth_count))
         *code =
             tool_misuse(call, "--depth takes depths from 1 to 1024, such as 8, 2-12 or 3,6,12; found \"%s\"", options->depths);
-    else if (options->write_scores && (expansion->norm || expansion->image.height))
-        *code = tool_misuse(call, "--write-scores is for what the file says: leave out --norm, --timm and --image");
+    else if (options->write_scores && (expansion->norm || expansion->image.height || expansion->dtype))
+        *code = tool_misuse(call, "--write-scores is for what the file says: leave out --norm, --timm, --image and --dtype");
     else if (options->write_scores && pictures_given(&options->scoring.pictures))
         *code = tool_misuse(call, "--write-scores is for what the file says: leave out how pictures are prepared");
     else

@@ -58,6 +58,8 @@ static int open_pictures(const struct invocation *call, struct run *run) {
         return tool_misuse(call, "takes one folder, or files");
     int code = run->labelled ? dataset_open(call, &from, &run->set) : list_files(call, &run->set);
     run->set.options.exif = options->exif;
+    if (code == EXIT_DONE && options->test && (!run->labelled || run->set.folder.class_count > 0))
+        code = tool_misuse(call, "--test is for a folder of binary files, which hold a test split");
     if (code == EXIT_DONE)
         code = part_split(call, &run->set, 0, &run->part, &none);
     part_free(&none);
@@ -138,7 +140,9 @@ static int make_features(const struct invocation *call, struct run *run) {
                                        .loaders = options->loaders,
                                        .skip_bad = options->skip_bad};
     const int code = features_make(call, &plan, &run->features);
-    return code == EXIT_DONE ? features_name_model(call, run->context, &run->source, run->features.model) : code;
+    return code == EXIT_DONE
+               ? features_name_model(call, run->context, &run->source, &options->expansion, options->exif, run->features.model)
+               : code;
 }
 
 /* What is told beside the features is little. */
@@ -197,6 +201,9 @@ static int run_features(const struct verb *verb, int argc, char **argv) {
         return code;
     if (!options.out)
         return tool_misuse(&call, "needs -o");
+    for (int i = 1; i < call.operand_count; i++)
+        if (place_same(call.operands[i], options.out))
+            return tool_misuse(&call, "-o names %s, which is read: give another name", call.operands[i]);
     if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE ||
         (code = place_take_apart(&call, options.out, call.operands[0])) != EXIT_DONE)
         return code;

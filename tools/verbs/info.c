@@ -2,11 +2,13 @@
 #include "base/context.h"
 #include "base/latent_scale.h"
 #include "base/report.h"
+#include "base/text.h"
 #include "source/depths.h"
 #include "source/scores.h"
 #include "source/source.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 static const char *reads(const tleg_config *config) {
@@ -49,10 +51,18 @@ static void print_learned(const tleg_config *config) {
         printf("  depth %-5d %.2f %%\n", (int)scores->depths[k], 100 * scores->scores[k]);
 }
 
+/* One of a line's parts: the first begins it. */
+__attribute__((format(printf, 2, 3))) static void print_part(int *count, const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    fputs((*count)++ ? ", " : "parts         ", stdout);
+    vprintf(format, values);
+    va_end(values);
+}
+
 /* What it has that DeiT has not. */
 static void print_parts(const tleg_config *config) {
-    char text[320] = "";
-    size_t at = 0;
+    int count = 0;
     const struct {
         int32_t there;
         const char *what;
@@ -71,25 +81,24 @@ static void print_parts(const tleg_config *config) {
                  {config->no_norm, "no final norm"},
                  {config->patch_norm, "a norm of the embedded patches"}};
     if (config->mlp != (source_draws(config) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU))
-        at += (size_t)snprintf(text + at, sizeof text - at, ", activation %s",
-                               option_choice_name(option_activations, config->mlp));
+        print_part(&count, "activation %s", option_choice_name(option_activations, config->mlp));
     for (size_t k = 0; k < sizeof norms / sizeof *norms; k++)
         if (norms[k].there)
-            at += (size_t)snprintf(text + at, sizeof text - at, ", %s", norms[k].what);
+            print_part(&count, "%s", norms[k].what);
     if (config->attention_dim)
-        at += (size_t)snprintf(text + at, sizeof text - at, ", attention of %d numbers", (int)config->attention_dim);
+        print_part(&count, "attention of %d numbers", (int)config->attention_dim);
     if (config->layer_scale)
-        at += (size_t)snprintf(text + at, sizeof text - at, ", LayerScale");
+        print_part(&count, "LayerScale");
     if (config->norm_before)
-        at += (size_t)snprintf(text + at, sizeof text - at, ", a norm before the blocks");
+        print_part(&count, "a norm before the blocks");
     if (config->registers)
-        at += (size_t)snprintf(text + at, sizeof text - at, ", %d registers", (int)config->registers);
+        print_part(&count, "%d registers", (int)config->registers);
     if (config->unplaced)
-        at += (size_t)snprintf(text + at, sizeof text - at, ", %d token(s) without a place", (int)config->unplaced);
+        print_part(&count, "%d token(s) without a place", (int)config->unplaced);
     if (config->channels == 1 && !source_draws(config))
-        snprintf(text + at, sizeof text - at, ", one channel");
-    if (*text)
-        printf("parts         %s\n", text + 2);
+        print_part(&count, "one channel");
+    if (count)
+        putchar('\n');
 }
 
 /* What a generator draws, and how it is asked. */
@@ -192,13 +201,13 @@ static json_t *shape_of(const tleg_tensor_info *info) {
     return shape;
 }
 
-static void add_config(struct report *report, const struct source *source) {
+static void add_config(struct report *report, const struct source *source, int32_t stored) {
     const tleg_config *config = &source->config;
     const bool draws = source_draws(config);
     report_text(report, "kind", source_kind(source));
     if (source->model)
         report_integer(report, "depth", config->depth);
-    report_text(report, "dtype", tool_dtype_name(source->model ? config->dtype : TLEG_F32));
+    report_text(report, "dtype", tool_dtype_name(source->model ? config->dtype : stored));
     report_integer(report, "image_size", config->image_size);
     report_integer(report, "patch_size", config->patch_size);
     if (config->image_width)
@@ -277,7 +286,9 @@ static bool list_tensors(tleg_context *context, const tleg_file *file, struct re
             report_add(&one, "shape", shape_of(&info));
             report->whole &= json_array_append_new(array, report_member(&one)) == 0;
         } else {
-            printf("  %-52s %-4s", name, tool_dtype_name(info.dtype));
+            char shown[512];
+            text_show(name, shown, sizeof shown);
+            printf("  %-52s %-4s", shown, tool_dtype_name(info.dtype));
             for (int32_t k = 0; k < info.rank; k++)
                 printf(" %" PRId64, info.shape[k]);
             putchar('\n');
@@ -315,7 +326,7 @@ static int say(const struct invocation *call, tleg_context *context, const tleg_
         report_text(&report, "file", source->path);
         report_size(&report, "bytes", bytes);
         report_size(&report, "parameters", source->config.parameters);
-        add_config(&report, source);
+        add_config(&report, source, source_stored_dtype(context, file));
     } else {
         print_text(source, bytes);
         if (tensors)

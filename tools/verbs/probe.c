@@ -1,6 +1,7 @@
 /* tleg probe: what features are worth, by their neighbours and by a linear function of them. */
 #include "base/context.h"
 #include "base/options.h"
+#include "base/place.h"
 #include "base/report.h"
 #include "data/features.h"
 #include "data/probing.h"
@@ -114,6 +115,10 @@ static int match(const struct invocation *call, const struct options *options, c
                          call->operands[0], own->rows.dim);
     if (own->classes && test->classes && strcmp(own->classes, test->classes) != 0)
         return tool_fail(call, "%s: other classes than those of %s", options->test, call->operands[0]);
+    const char *one = own->features.model, *other = test->features.model;
+    if (*one && *other && strcmp(one, other) != 0)
+        return tool_fail(call, "%s: features of another model, depth or size of pictures than those of %s", options->test,
+                         call->operands[0]);
     return EXIT_DONE;
 }
 
@@ -156,7 +161,7 @@ static int work(const struct invocation *call, tleg_context *context, const stru
     if (code == EXIT_DONE && options->test)
         code = match(call, options, &own, &test);
     else if (code == EXIT_DONE)
-        code = split_rows(call, &own.rows, options->val_every, &split);
+        code = split_rows(call, &own.rows, options->val_every ? options->val_every : 10, &split);
     if (code == EXIT_DONE)
         code = score(call, options, options->test ? &own.rows : &split.learned, options->test ? &test.rows : &split.judged);
     free(split.features);
@@ -167,7 +172,7 @@ static int work(const struct invocation *call, tleg_context *context, const stru
 }
 
 static int run_probe(const struct verb *verb, int argc, char **argv) {
-    struct options options = {.neighbours = 20, .val_every = 10, .tau = 0.07, .ridge = 0.01};
+    struct options options = {.neighbours = 20, .tau = 0.07, .ridge = 0.01};
     const struct option table[] = {
         {"--test", OPTION_TEXT, &options.test, 0, 0, NULL},
         {"--val-every", OPTION_COUNT, &options.val_every, 2, INT32_MAX, NULL},
@@ -180,6 +185,10 @@ static int run_probe(const struct verb *verb, int argc, char **argv) {
     int code;
     if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code))
         return code;
+    if (options.test && options.val_every)
+        return tool_misuse(&call, "--test and --val-every each say what judges: give one");
+    if (options.test && place_same(options.test, call.operands[0]))
+        return tool_misuse(&call, "--test names %s, which is learned from: give others, or --val-every", options.test);
     tleg_context *context = tool_context(&call);
     code = context ? work(&call, context, &options) : EXIT_FAILED;
     tleg_context_free(context);

@@ -3,6 +3,7 @@
 # usage: cli.sh TLEG [SCRATCH_DIR]      prints what fails; exit 1 if anything did
 tleg=$1 scratch=$2
 [ -x "$tleg" ] || { echo "usage: cli.sh TLEG [SCRATCH_DIR]" >&2; exit 2; }
+parts=$PWD/tests/fixtures/parts/parts.safetensors
 . "$(dirname "$0")/checks.sh"
 
 silent() {
@@ -169,6 +170,10 @@ says err 'Is a directory'
 absent x.st
 
 # ---- info ----
+try 0 info "$parts" # all that a line of parts can hold
+says out "a norm before the blocks, 100 registers, 100 token(s) without a place, one channel"
+try 0 info "$parts" --json
+says out '"dtype":"f16"'
 try 0 info g.st
 says out "learngene"
 says out "dim 24, 3 heads"
@@ -546,6 +551,14 @@ says err "the scores in scored.st are of its own image size"
 must test "$(grep -c "best" out)" -eq 0
 try 0 plan scored.st --image 16 --bytes 100M
 says out "best that fits: depth "
+cp scored.st kept.st
+try 2 eval scored.st --depth 9 --data data --dtype bf16 --write-scores
+try 0 export g.st --depth 2 -o scored.onnx
+cp scored.onnx kept.onnx
+try 1 eval scored.onnx --data data --write-scores
+says err "scored.onnx: not a safetensors file, which has a place for scores: tleg convert writes one"
+same scored.onnx kept.onnx
+same scored.st kept.st
 try 0 eval scored.st --depth 9 --data data --val-every 4 --write-scores
 says err "the former scores of scored.st, on data, are replaced"
 try 0 info scored.st

@@ -139,6 +139,27 @@ says err "labels"
 try 1 probe f.st --test $fixtures/test.safetensors
 says err "features of 12 numbers"
 try 2 probe f.st --neighbours 0
+try 0 features gene.st --depth 2 own -o f2.st
+try 1 probe f.st --test f2.st
+says err "f2.st: features of another model, depth or size of pictures than those of f.st"
+try 2 probe f.st --test f2.st --val-every 5
+try 2 probe f.st --test ./f.st
+says err "--test names ./f.st, which is learned from"
+# However narrow the weights, the nearest counts most.
+try 0 probe f.st --val-every 2 --tau 1e-6 --json
+must test "$(sed 's/.*neighbours_top1":\([^,]*\),.*/\1/' out)" = "$("$tleg" probe f.st --val-every 2 --neighbours 1 --json | sed 's/.*neighbours_top1":\([^,]*\),.*/\1/')"
+# What made them is told apart by the filter of positions too; what is not used is refused, and nothing that is read is written over.
+try 0 features gene.st --depth 2 --image 16 own -o cubic.st
+try 0 features gene.st --depth 2 --image 16 --positions-filter antialias own -o smooth.st
+must test "$(python3 tensor.py cubic.st features model)" != "$(python3 tensor.py smooth.st features model)"
+try 1 distance cubic.st smooth.st
+try 2 distance f2.st f2.st --dtype bf16
+cp own/ant/0.png kept.png
+try 2 features gene.st --depth 2 own/ant/1.png own/ant/0.png -o own/ant/0.png
+says err "-o names own/ant/0.png, which is read"
+same kept.png own/ant/0.png
+try 2 features gene.st --depth 2 --test own -o x.st
+try 2 features gene.st --depth 2 --test own/ant/0.png -o x.st
 if [ $failures -gt 0 ]; then
     echo "$failures of $checks checks of features failed"
     exit 1

@@ -46,8 +46,10 @@ says out '"r2":{"norm1":1.0,"norm2":1.0,"qkv":0.99999'
 says out '"plot":null,"component":null,"unrelated":{"norm1":0.1666'
 says out '"r2_by_tensors":{"norm1":[1.0,1.0],'
 must cmp -s back.st again.st
-try 0 linearize model.st -o model.st # the file that it reads
-must cmp -s back.st model.st
+cp model.st kept.st
+try 2 linearize model.st -o model.st # a gene is not the model again
+try 2 linearize model.st -o plotted.st --plot model.st
+must cmp -s kept.st model.st
 
 # More tensors, other curves, segments; as many as layers give the model back.
 try 0 new --dim 24 --heads 3 --image 16 --patch 4 --classes 3 --curve cosine --count 4 --seed 6 -o four.st

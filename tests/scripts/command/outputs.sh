@@ -193,7 +193,7 @@ limited 1 generate dit.st --depth 12 $steps -o big.png
 says err "-o big.png: File too large: it takes "
 limited 1 features gene.st --depth 2 -o big.st cifar
 says err "-o big.st: File too large: it takes "
-limited 8 linearize model.st -o model.st --plot big.svg
+limited 8 linearize model.st -o linear.st --plot big.svg
 try 0 $learn --epochs 1 -o former.st
 cp former.st kept.st
 blocks=$(($(wc -c <former.st) / 512 + 2)) # enough for what is learned, not for its checkpoint

@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+static bool has_member(const struct tleg_beside *reader, size_t object, const char *key) {
+    return tleg_beside_has(reader, tleg_beside_member(reader, object, key));
+}
+
 /* ---- labels ---- */
 
 /* The tokens of the names in {"0": "cat", ...}, in whatever order; 0: there is none of that number. */
@@ -217,30 +221,44 @@ static tleg_status read_hugging_face(struct tleg_beside *reader, size_t object) 
 static const char *const filters[][2] = {{"bicubic", "bicubic"}, {"bilinear", "bilinear"}, {"box", "box"}, {"", NULL},
                                          {"random", NULL},       TLEG_BESIDE_ANY};
 
+static tleg_status pass_colours(struct tleg_beside *reader, size_t pictures) {
+    const tleg_status status = tleg_beside_pass_colours(reader, pictures, "mean", "tleg.mean", 1);
+    return status == TLEG_OK ? tleg_beside_pass_colours(reader, pictures, "std", "tleg.std", 1) : status;
+}
+
+static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"max", "max"}, {"avgmax", "mean_max"},
+                                       {"map", NULL},    {"", NULL},      {NULL, NULL}};
+
+/* Whether one of the parts, which end with an empty one, is in the name. */
+static bool has_any(const char *name, const char *parts) {
+    while (*parts && !strstr(name, parts))
+        parts += strlen(parts) + 1;
+    return *parts != '\0';
+}
+
 /* Whether a block's norms stand after its branches, as neither names nor shapes of timm's say. */
 static bool norms_after(const char *architecture) {
-    return strstr(architecture, "_rpn_") || strstr(architecture, "eva02_enormous");
+    return has_any(architecture, "_rpn_\0eva02_enormous\0");
 }
 
 /* Of timm's SigLIPs some have GELU by tanh, the others the exact one. */
 static bool has_gelu_tanh(const char *name) {
     const bool flexible = strncmp(name, "naflexvit_", 10) == 0;
     return strstr(name, flexible ? "_siglip" : "_siglip_") &&
-           (flexible || strstr(name, "_giantopt_") || strstr(name, "_base_patch32_") || strstr(name, "_so400m_patch16_") ||
+           (flexible || has_any(name, "_giantopt_\0_base_patch32_\0_so400m_patch16_\0") ||
             (strstr(name, "_large_patch16_") && strstr(name, "_512")));
 }
 
 /* Whether the norms of an architecture have PyTorch's eps, not timm's. */
 static bool has_wide_eps(const char *name) {
-    return (strstr(name, "_clip_") && strncmp(name, "eva", 3) != 0) || strstr(name, "_dinov3") || strstr(name, "_lingbot") ||
-           strstr(name, "vit_pe_") || strstr(name, "beit3_") || strstr(name, "aimv2_");
+    return (strstr(name, "_clip_") && strncmp(name, "eva", 3) != 0) ||
+           has_any(name, "_dinov3\0_lingbot\0vit_pe_\0beit3_\0aimv2_\0");
 }
 
 /* The heads of architectures that have others than models of their width have as a rule; 0: of no such one. */
 static int64_t heads_of(const char *name) {
     static const struct {
-        const char *part;
-        int64_t heads;
+        char part[27], heads;
     } unusual[] = {{"test_vit3", 3},
                    {"test_vit4", 3},
                    {"test_vit", 2},
@@ -287,15 +305,15 @@ static tleg_status put_rotary(struct tleg_beside *reader, const char *name, size
         tleg_beside_put(reader, "tleg.rotary_offset", "1");
     else if (found && (offset != 0 || is_encoder))
         tleg_beside_put_number(reader, "tleg.rotary_offset", offset); /* which is refused */
-    if (tleg_beside_has(reader, tleg_beside_member(reader, args, "rope_rotate_half")))
+    if (has_member(reader, args, "rope_rotate_half"))
         tleg_beside_put(reader, "tleg.rotary_pairs",
                         tleg_beside_is(reader, args, "rope_rotate_half", TLEG_JSON_TRUE) ? "halves" : "neighbours");
     put_rotary_grid(reader, name, is_encoder, tleg_beside_member(reader, args, "ref_feat_shape"));
     if (has_own)
         tleg_beside_put(reader, "tleg.rotary", "index");
-    if (has_own && !tleg_beside_has(reader, tleg_beside_member(reader, args, "rope_temperature")))
+    if (has_own && !has_member(reader, args, "rope_temperature"))
         tleg_beside_put(reader, "tleg.rotary_base", "100");
-    if (has_own && !tleg_beside_has(reader, tleg_beside_member(reader, args, "rope_grid_indexing")))
+    if (has_own && !has_member(reader, args, "rope_grid_indexing"))
         tleg_beside_put(reader, "tleg.rotary_order", "xy");
     return TLEG_OK;
 }
@@ -354,7 +372,7 @@ static tleg_status check_args(const struct tleg_beside *reader, size_t args, con
                                                                                          : NULL;
     return !wrong ? TLEG_OK
                   : tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
-                              "%s: %s: %s: expected what the architecture has by itself, found another: it is not computed",
+                              "%s: %s: %s: expected the architecture's own, found another, which is not computed",
                               reader->label, reader->name, wrong);
 }
 
@@ -378,7 +396,7 @@ static tleg_status read_model_args(struct tleg_beside *reader, size_t args, cons
     if (status == TLEG_OK)
         status = tleg_beside_integer(reader, args, "attn_pool_num_heads", &pool_heads);
     if (status == TLEG_OK)
-        put_heads(reader, heads, tleg_beside_has(reader, tleg_beside_member(reader, args, "embed_dim")), architecture);
+        put_heads(reader, heads, has_member(reader, args, "embed_dim"), architecture);
     if (status == TLEG_OK && pool_heads > 0)
         tleg_beside_put_integer(reader, "tleg.pool_heads", pool_heads);
     if (tleg_beside_is(reader, args, "use_post_norm", TLEG_JSON_TRUE))
@@ -401,15 +419,13 @@ static void put_architecture(struct tleg_beside *reader, const char *name, bool 
 
 static tleg_status read_timm(struct tleg_beside *reader, size_t object) {
     static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, TLEG_BESIDE_ANY};
-    static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"max", "max"}, {"avgmax", "mean_max"},
-                                           {"map", NULL},    {"", NULL},      {NULL, NULL}};
     static const char *const of_all[][2] = {{"token", "cls"}, {"avg", "mean_all"}, {"map", NULL}, {"", NULL}, {NULL, NULL}};
     char name[TLEG_BESIDE_WORD];
     bool activation = false;
     const size_t given = tleg_beside_member(reader, object, "pretrained_cfg"),
                  pictures = tleg_beside_has(reader, given) ? given : object;
     const size_t args = tleg_beside_member(reader, object, "model_args");
-    const size_t pooled = tleg_beside_has(reader, tleg_beside_member(reader, args, "global_pool")) ? args : object;
+    const size_t pooled = has_member(reader, args, "global_pool") ? args : object;
     tleg_status status = hold(reader, object, "num_features", reader->facts->dim);
     if (status == TLEG_OK && reader->facts->classes > 0)
         status = hold(reader, object, "num_classes", reader->facts->classes);
@@ -427,35 +443,30 @@ static tleg_status read_timm(struct tleg_beside *reader, size_t object) {
         tleg_beside_put(reader, "tleg.pool", "attention");
     put_architecture(reader, name, activation);
     if (status == TLEG_OK)
-        status = tleg_beside_pass_colours(reader, pictures, "mean", "tleg.mean", 1);
-    if (status == TLEG_OK)
-        status = tleg_beside_pass_colours(reader, pictures, "std", "tleg.std", 1);
+        status = pass_colours(reader, pictures);
     if (status == TLEG_OK)
         status = tleg_beside_pass_number(reader, pictures, "crop_pct", "tleg.crop");
     if (status == TLEG_OK)
         status = tleg_beside_pass_word(reader, pictures, "crop_mode", "tleg.fit", fits);
     if (status == TLEG_OK)
         status = tleg_beside_pass_word(reader, pictures, "interpolation", "tleg.interpolation", filters);
-    return status == TLEG_OK
-               ? pass_label_names(reader, tleg_beside_has(reader, tleg_beside_member(reader, object, "label_names")) ? object
-                                                                                                                     : pictures)
-               : status;
+    return status == TLEG_OK ? pass_label_names(reader, has_member(reader, object, "label_names") ? object : pictures) : status;
 }
 
 /* ---- OpenCLIP ---- */
 
 /* A tower of OpenCLIP's own. */
 static tleg_status read_own_tower(struct tleg_beside *reader, size_t tower, bool quick) {
-    static const char *const pools[][2] = {{"tok", "cls"}, {"avg", "mean"}, {NULL, NULL}};
+    static const char *const own_pools[][2] = {{"tok", "cls"}, {"avg", "mean"}, {NULL, NULL}};
     static const char *const gelus[][2] = {{"none", "gelu"}, {"tanh", "gelu_tanh"}, {NULL, NULL}};
     const size_t act = tleg_beside_member(reader, tower, "act_kwargs");
-    const bool approximate = !quick && tleg_beside_has(reader, tleg_beside_member(reader, act, "approximate"));
+    const bool approximate = !quick && has_member(reader, act, "approximate");
     int64_t head = 64;
     tleg_status status = tleg_beside_integer(reader, tower, "head_width", &head);
     if (status == TLEG_OK && head > 0 && reader->facts->dim > 0 && reader->facts->dim % head == 0)
         tleg_beside_put_integer(reader, "tleg.heads", reader->facts->dim / head);
     if (status == TLEG_OK)
-        status = tleg_beside_pass_word(reader, tower, "pool_type", "tleg.pool", pools);
+        status = tleg_beside_pass_word(reader, tower, "pool_type", "tleg.pool", own_pools);
     char pool[TLEG_BESIDE_WORD];
     if (tleg_beside_is(reader, tower, "final_ln_after_pool", TLEG_JSON_TRUE))
         tleg_beside_put(reader, "tleg.norm", "after_pool");
@@ -474,10 +485,8 @@ static tleg_status read_own_tower(struct tleg_beside *reader, size_t tower, bool
 
 /* One of timm's: what its name tells, and the pool that OpenCLIP gives it. quick_gelu is not for it. */
 static tleg_status read_timm_tower(struct tleg_beside *reader, size_t tower, const char *name) {
-    static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"max", "max"}, {"avgmax", "mean_max"},
-                                           {"map", NULL},    {"", NULL},      {NULL, NULL}};
     tleg_status status = tleg_beside_pass_word(reader, tower, "timm_pool", "tleg.pool", pools);
-    if (!tleg_beside_has(reader, tleg_beside_member(reader, tower, "timm_pool")))
+    if (!has_member(reader, tower, "timm_pool"))
         tleg_beside_put(reader, "tleg.pool", "mean"); /* OpenCLIP's own choice */
     put_heads(reader, 0, false, name);
     put_architecture(reader, name, false);
@@ -500,9 +509,7 @@ static tleg_status read_open_clip(struct tleg_beside *reader, size_t object) {
         status = *name ? read_timm_tower(reader, tower, name) : read_own_tower(reader, tower, quick);
     tleg_beside_put(reader, "tleg.crop", "1");
     if (status == TLEG_OK)
-        status = tleg_beside_pass_colours(reader, pictures, "mean", "tleg.mean", 1);
-    if (status == TLEG_OK)
-        status = tleg_beside_pass_colours(reader, pictures, "std", "tleg.std", 1);
+        status = pass_colours(reader, pictures);
     if (status == TLEG_OK)
         status = tleg_beside_pass_word(reader, pictures, "resize_mode", "tleg.fit", fits);
     return status == TLEG_OK ? tleg_beside_pass_word(reader, pictures, "interpolation", "tleg.interpolation", filters) : status;
@@ -523,11 +530,9 @@ static tleg_status read_config(struct tleg_beside *reader) {
     const size_t open_clip = tleg_beside_member(reader, TLEG_BESIDE_ROOT, "model_cfg");
     if (tleg_beside_has(reader, open_clip))
         return read_open_clip(reader, open_clip);
-    if (tleg_beside_has(reader, tleg_beside_member(reader, TLEG_BESIDE_ROOT, "architecture")) ||
-        tleg_beside_has(reader, tleg_beside_member(reader, TLEG_BESIDE_ROOT, "pretrained_cfg")))
+    if (has_member(reader, TLEG_BESIDE_ROOT, "architecture") || has_member(reader, TLEG_BESIDE_ROOT, "pretrained_cfg"))
         return read_timm(reader, TLEG_BESIDE_ROOT);
-    if (!tleg_beside_has(reader, tleg_beside_member(reader, TLEG_BESIDE_ROOT, "model_type")) &&
-        !tleg_beside_has(reader, tleg_beside_member(reader, TLEG_BESIDE_ROOT, "architectures")))
+    if (!has_member(reader, TLEG_BESIDE_ROOT, "model_type") && !has_member(reader, TLEG_BESIDE_ROOT, "architectures"))
         return TLEG_OK; /* of something else */
     const tleg_status status = read_hugging_face(reader, find_tower(reader));
     return status == TLEG_OK ? pass_labels(reader, TLEG_BESIDE_ROOT) : status;

@@ -92,8 +92,8 @@ static void note_size(const struct tleg_beside *reader, int64_t pixels) {
     const int64_t image = reader->facts->image;
     if (!reader->text.out && image > 0 && pixels != image)
         tleg_log(reader->context,
-                 "%s: %s: it makes pictures of %lld pixels; they are made at %lld, the size of the model's positions, unless "
-                 "image_size says the other (--image)",
+                 "%s: %s: pictures of %lld pixels are made at %lld, as the positions are, unless image_size (--image) says the "
+                 "former",
                  reader->label, reader->name, (long long)pixels, (long long)image);
 }
 

@@ -196,7 +196,8 @@ static tleg_status check_rotary(tleg_context *context, tleg_config *c) {
 
 /* Attention pooling has the blocks' heads where it has none of its own. */
 static tleg_status check_pool_heads(tleg_context *context, const tleg_config *c) {
-    if (!tleg_config_has_attention_pool(c) || c->dim % tleg_config_pool_heads(c) == 0)
+    const bool counts = c->pool_heads || tleg_config_has_attention_pool(c);
+    if (!counts || c->dim % tleg_config_pool_heads(c) == 0)
         return TLEG_OK;
     return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool_heads: expected a divisor of the dim, %d, found %d",
                      (int)c->dim, (int)tleg_config_pool_heads(c));

@@ -100,10 +100,14 @@ bool place_same(const char *a, const char *b) {
     return same || (stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino);
 }
 
+int place_apart(const struct invocation *call, const char *what, const char *path, const char *read) {
+    return read && place_same(read, path) ? tool_misuse(call, "%s names %s, which is read: give another name", what, read)
+                                          : EXIT_DONE;
+}
+
 int place_take_apart(const struct invocation *call, const char *out, const char *model) {
-    if (model && place_same(model, out))
-        return tool_misuse(call, "-o names %s, which is read: give another name", model);
-    return place_take(call, "-o", out);
+    const int code = place_apart(call, "-o", out, model);
+    return code == EXIT_DONE ? place_take(call, "-o", out) : code;
 }
 
 char *place_beside(const char *path, const char *word) {

@@ -29,7 +29,9 @@ int place_room(const struct invocation *call, const struct place_need *needs, in
 /* The same of -o alone. */
 int place_out_room(const struct invocation *call, const char *path, uint64_t bytes);
 
-/* Takes the place of -o, unless it is that of the learngene or model which is read (NULL: none is), and would be lost. */
+/* Refuses a place that is that of what is read (NULL: nothing is), and would be lost. */
+int place_apart(const struct invocation *call, const char *what, const char *path, const char *read);
+/* Takes the place of -o, if it is apart from the learngene or model which is read. */
 int place_take_apart(const struct invocation *call, const char *out, const char *model);
 
 /* Whether two paths name one file, there or not. */

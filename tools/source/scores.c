@@ -118,42 +118,19 @@ static int rewrite(const struct invocation *call, tleg_context *context, const c
     return code;
 }
 
-/* Whether the file is a zip archive, as PyTorch's are. */
-static bool is_zip(const char *path) {
-    unsigned char first[4] = {0};
-    FILE *file = fopen(path, "rb");
-    bool zip = file && fread(first, 1, sizeof first, file) == sizeof first && memcmp(first, "PK\3\4", sizeof first) == 0;
-    if (file)
-        fclose(file);
-    return zip;
-}
-
-/* Whether the file has a header of JSON after the header's length, as safetensors files have. */
-static bool is_safetensors(const char *path) {
+/* What a file begins with tells its kind: a zip archive, as PyTorch's are; JSON, which only names the files that hold tensors;
+ * or the length of a header and then JSON, as safetensors files have. */
+int scores_prepare(const struct invocation *call, const char *path) {
     unsigned char first[9] = {0};
     FILE *file = fopen(path, "rb");
-    bool is = file && fread(first, 1, sizeof first, file) == sizeof first && first[8] == '{';
+    const size_t count = file ? fread(first, 1, sizeof first, file) : 0;
     if (file)
         fclose(file);
-    return is;
-}
-
-/* Whether the file only names others that hold the tensors: JSON, where a file of tensors has the length of its header. */
-static bool is_index(const char *path) {
-    unsigned char first[8] = {0};
-    FILE *file = fopen(path, "rb");
-    bool index = file && fread(first, 1, sizeof first, file) == sizeof first && first[0] == '{' && first[7] != 0;
-    if (file)
-        fclose(file);
-    return index;
-}
-
-int scores_prepare(const struct invocation *call, const char *path) {
-    if (is_index(path))
+    if (first[0] == '{' && first[7] != 0)
         return tool_fail(call, "%s: an index of several files has no place for scores", path);
-    if (is_zip(path))
+    if (memcmp(first, "PK\3\4", 4) == 0)
         return tool_fail(call, "%s: a PyTorch file has no place for scores: tleg convert writes one that has", path);
-    if (!is_safetensors(path))
+    if (count < sizeof first || first[8] != '{')
         return tool_fail(call, "%s: not a safetensors file, which has a place for scores: tleg convert writes one", path);
     return place_take(call, "--write-scores", path);
 }

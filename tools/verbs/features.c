@@ -202,8 +202,8 @@ static int run_features(const struct verb *verb, int argc, char **argv) {
     if (!options.out)
         return tool_misuse(&call, "needs -o");
     for (int i = 1; i < call.operand_count; i++)
-        if (place_same(call.operands[i], options.out))
-            return tool_misuse(&call, "-o names %s, which is read: give another name", call.operands[i]);
+        if ((code = place_apart(&call, "-o", options.out, call.operands[i])) != EXIT_DONE)
+            return code;
     if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE ||
         (code = place_take_apart(&call, options.out, call.operands[0])) != EXIT_DONE)
         return code;

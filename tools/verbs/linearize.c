@@ -452,8 +452,8 @@ static int run_linearize(const struct verb *verb, int argc, char **argv) {
         return tool_misuse(&call, "-o and --plot name the same file");
     if ((code = curve_settle(&call, &options.curves)) != EXIT_DONE)
         return code;
-    if (options.plot && place_same(options.plot, call.operands[0]))
-        return tool_misuse(&call, "--plot names %s, which is read: give another name", call.operands[0]);
+    if (options.plot && (code = place_apart(&call, "--plot", options.plot, call.operands[0])) != EXIT_DONE)
+        return code;
     if ((code = place_take_apart(&call, options.out, call.operands[0])) != EXIT_DONE ||
         (options.plot && (code = place_take_or_device(&call, "--plot", options.plot)) != EXIT_DONE))
         return code;

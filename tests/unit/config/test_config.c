@@ -176,6 +176,7 @@ static void each_member_out_of_range_is_named(void **state) {
     REFUSE((c.std[0] = c.std[1] = 1, c.std[2] = 2e30), "std", "2e+30");
     REFUSE(c.no_positions = 1, "no_positions", "without rotary positions, found 1");
     REFUSE((c.rotary = TLEG_ROTARY_INDEX, c.rotary_base = 1e13), "rotary_base", "at most 1e12, found 10000000000000.0");
+    REFUSE(c.pool_heads = 5, "pool_heads", "divisor of the dim, 24, found 5");
     REFUSE((c.pool = TLEG_POOL_ATTENTION, c.pool_heads = 5), "pool_heads", "divisor of the dim, 24, found 5");
     REFUSE((c.pool = TLEG_POOL_ATTENTION, c.attention_dim = 40, c.heads = 5), "pool_heads", "divisor of the dim, 24, found 5");
     REFUSE(c.label_count = 1, "label_count", "1");

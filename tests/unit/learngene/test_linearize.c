@@ -50,15 +50,13 @@ static double normal(void) {
     return sqrt(-2 * log(uniform())) * cos(6.283185307179586 * uniform());
 }
 
-/* A model of the configuration whose layers hold what value(layer) gives, in its file's bytes. */
-static tleg_model *model_of(const tleg_config *config, int32_t depth, double (*value)(int32_t layer)) {
-    char path[512];
-    snprintf(path, sizeof path, "%s", support_scratch("layers.safetensors"));
-    tleg_learngene *gene = create(config, 1);
-    tleg_model *model = expand(gene, depth);
+/* The model as `change` leaves the numbers of each of its tensors. */
+static tleg_model *edited(const tleg_model *model,
+                          void (*change)(const struct tleg_entry *entry, unsigned char *numbers, const void *how),
+                          const void *how) {
+    const char *path = support_scratch("layers.safetensors");
+    tleg_model *made;
     OK(context, tleg_model_save(context, model, path, NULL));
-    tleg_model_free(model);
-    tleg_learngene_free(gene);
     size_t bytes;
     unsigned char *data = support_read_file(path, &bytes);
     tleg_file *file;
@@ -67,18 +65,35 @@ static tleg_model *model_of(const tleg_config *config, int32_t depth, double (*v
     memcpy(&header, data, sizeof header);
     const struct tleg_entry *entries;
     const int64_t count = tleg_file_entries(file, &entries);
-    for (int64_t k = 0; k < count; k++) {
-        int layer;
-        if (sscanf(entries[k].name, "blocks.%d.", &layer) != 1)
-            continue;
-        for (uint64_t at = 0; at < entries[k].bytes; at += sizeof(float)) {
-            const float number = (float)value(layer);
-            memcpy(data + 8 + header + entries[k].offset + at, &number, sizeof number);
-        }
-    }
-    OK(context, tleg_model_parse(context, data, bytes, NULL, &model));
+    for (int64_t k = 0; k < count; k++)
+        change(&entries[k], data + 8 + header + entries[k].offset, how);
+    OK(context, tleg_model_parse(context, data, bytes, NULL, &made));
     tleg_file_free(file);
     free(data);
+    return made;
+}
+
+struct layers {
+    double (*value)(int32_t layer);
+};
+
+static void fill_layers(const struct tleg_entry *entry, unsigned char *numbers, const void *how) {
+    const struct layers *layers = how;
+    int layer;
+    if (sscanf(entry->name, "blocks.%d.", &layer) != 1)
+        return;
+    for (uint64_t at = 0; at < entry->bytes; at += sizeof(float)) {
+        const float number = (float)layers->value(layer);
+        memcpy(numbers + at, &number, sizeof number);
+    }
+}
+
+/* A model of the configuration whose layers hold what value(layer) gives, in its file's bytes. */
+static tleg_model *model_of(const tleg_config *config, int32_t depth, double (*value)(int32_t layer)) {
+    tleg_learngene *gene = create(config, 1);
+    tleg_model *fresh = expand(gene, depth), *model = edited(fresh, fill_layers, &(struct layers){value});
+    tleg_model_free(fresh);
+    tleg_learngene_free(gene);
     return model;
 }
 
@@ -708,27 +723,11 @@ static double infinite(int32_t layer) {
     return layer == 1 ? INFINITY : 1;
 }
 
-/* The model with the first number of a tensor replaced by what is none. */
-static tleg_model *with_nan(const tleg_model *model, const char *name) {
-    const char *path = support_scratch("nan.safetensors");
-    OK(context, tleg_model_save(context, model, path, NULL));
-    size_t bytes;
-    unsigned char *data = support_read_file(path, &bytes);
-    tleg_file *file;
-    tleg_model *odd;
-    OK(context, tleg_file_parse(context, data, bytes, &file));
-    uint64_t header;
-    memcpy(&header, data, sizeof header);
-    const struct tleg_entry *entries;
-    const int64_t count = tleg_file_entries(file, &entries);
+/* The first number of the tensor `how` becomes what is none. */
+static void spoil(const struct tleg_entry *entry, unsigned char *numbers, const void *how) {
     const float number = NAN;
-    for (int64_t k = 0; k < count; k++)
-        if (strcmp(entries[k].name, name) == 0)
-            memcpy(data + 8 + header + entries[k].offset, &number, sizeof number);
-    OK(context, tleg_model_parse(context, data, bytes, NULL, &odd));
-    tleg_file_free(file);
-    free(data);
-    return odd;
+    if (strcmp(entry->name, how) == 0)
+        memcpy(numbers, &number, sizeof number);
 }
 
 static void must_be_refused(const tleg_model *model, tleg_status status, const char *text) {
@@ -762,7 +761,7 @@ static void what_has_no_line_is_refused(void **state) {
     static const char *const outside[] = {"pos_embed", "patch_embed.proj.weight", "norm.bias", "head.weight"};
     model = model_of(&config, 3, random_layer);
     for (size_t k = 0; k < sizeof outside / sizeof *outside; k++) {
-        tleg_model *odd = with_nan(model, outside[k]);
+        tleg_model *odd = edited(model, spoil, outside[k]);
         must_be_refused(odd, TLEG_ERROR_NUMERIC, outside[k]);
         tleg_model_free(odd);
     }

@@ -214,7 +214,7 @@ static tleg_status check_mlp(tleg_context *context, tleg_config *c) {
     if (c->norm_after && c->layer_scale)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.layer_scale: expected 0 with norm_after, found 1");
     if (c->mlp == 0)
-        c->mlp = c->gated ? TLEG_MLP_SILU : tleg_config_draws(c) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU;
+        c->mlp = tleg_config_usual_mlp(c);
     return in_range(context, "mlp", c->mlp, TLEG_MLP_GELU, TLEG_MLP_RELU);
 }
 

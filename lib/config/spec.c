@@ -51,6 +51,10 @@ int64_t tleg_config_image(const tleg_config *config) {
     return config->channels * tleg_extent_area(tleg_config_pixels(config));
 }
 
+tleg_mlp_kind tleg_config_usual_mlp(const tleg_config *config) {
+    return config->gated ? TLEG_MLP_SILU : tleg_config_draws(config) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU;
+}
+
 enum tleg_activation tleg_config_activation(const tleg_config *config) {
     static const enum tleg_activation activations[] = {[0] = TLEG_ACTIVATION_GELU, /* a block alone has no word */
                                                        [TLEG_MLP_GELU] = TLEG_ACTIVATION_GELU,

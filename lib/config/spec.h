@@ -126,6 +126,7 @@ struct tleg_resampling tleg_config_resampling(const tleg_config *from, const tle
 int64_t tleg_config_patches(const tleg_config *config);                 /* of an image */
 int64_t tleg_config_image(const tleg_config *config);                   /* numbers of an image: channels * height * width */
 int64_t tleg_config_patch_numbers(const tleg_config *config);           /* numbers of a patch, likewise */
+tleg_mlp_kind tleg_config_usual_mlp(const tleg_config *config);         /* where nothing is said */
 enum tleg_activation tleg_config_activation(const tleg_config *config); /* between fc1 and fc2 */
 int64_t tleg_config_fc1(const tleg_config *config);                     /* rows of fc1: hidden, or twice that */
 /* Tokens before the patches, in their order: class token, distillation token, registers. */

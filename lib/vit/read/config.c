@@ -518,9 +518,8 @@ static tleg_status read_mlp(struct tleg_config_reader *reader) {
     const tleg_status status = given ? TLEG_OK : tleg_read_word(reader, "tleg.activation", tleg_mlp_words, &c->mlp);
     if (status != TLEG_OK)
         return status;
-    const tleg_mlp_kind usual = c->gated ? TLEG_MLP_SILU : tleg_config_draws(c) ? TLEG_MLP_GELU_TANH : TLEG_MLP_GELU;
     if (c->mlp == 0 && tleg_file_get_metadata(reader->file, "tleg.kind")) /* a file of the library's own says what is unusual */
-        c->mlp = usual;
+        c->mlp = tleg_config_usual_mlp(c);
     if (asked < 0 || asked > TLEG_MLP_RELU)
         return tleg_fail(reader->context, TLEG_ERROR_ARGUMENT, "%s: activation argument: expected one of TLEG_MLP_*, found %d",
                          reader->label, (int)asked);
@@ -529,7 +528,7 @@ static tleg_status read_mlp(struct tleg_config_reader *reader) {
                          "%s: activation argument: expected \"%s\" as the file says, or none, found \"%s\"", reader->label,
                          tleg_mlp_words[c->mlp - 1], tleg_mlp_words[asked - 1]);
     if (c->mlp == 0)
-        c->mlp = asked ? asked : usual;
+        c->mlp = asked ? asked : tleg_config_usual_mlp(c);
     return TLEG_OK;
 }
 

@@ -136,7 +136,7 @@ typedef struct tleg_config {
     tleg_interpolation interpolation; /* TLEG_INTERPOLATION_* (BICUBIC) */
     tleg_fit fit;                     /* TLEG_FIT_* (CROP) */
 
-    tleg_mlp_kind mlp;     /* TLEG_MLP_* (GELU) */
+    tleg_mlp_kind mlp;     /* TLEG_MLP_* (GELU; where gated is 1, SILU; of a generator GELU_TANH) */
     int32_t layer_scale;   /* 1: each of a block's two branches is multiplied by a factor for each column (LayerScale) */
     int32_t norm_before;   /* 1: a LayerNorm before the first block (CLIP) */
     int32_t unplaced;      /* tokens before the patches that have no row in the position embedding: the last so many */

@@ -236,9 +236,10 @@ TLEG_API const char *TLEG_CALL tleg_level_name(tleg_level level);
  */
 TLEG_API tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *options, tleg_context **context);
 
-/* Another context with the same allocator, worker threads or pool, BLAS, level and log, and with an error text of its own: for
- * another thread of the host. Where both compute at once, one has the worker threads and the other computes alone.
- * `context` is only read: several threads may clone one at once. Errors: ARGUMENT, MEMORY. */
+/* Another context with the same allocator, worker threads or pool, BLAS, level, log and progress (which is called on the thread
+ * that uses the clone, with the same host), and with an error text of its own: for another thread of the host. Where both
+ * compute at once, one has the worker threads and the other computes alone. `context` is only read: several threads may clone
+ * one at once. Errors: ARGUMENT, MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_context_clone(const tleg_context *context, tleg_context **clone);
 
 /* The text of the last call on this context that FAILED: what failed, in which file or tensor, what was expected and what was

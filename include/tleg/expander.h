@@ -102,7 +102,8 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const
                                                     const tleg_expander_options *options, tleg_expander **expander);
 
 /* The same straight from a learngene's file, each tensor packed as it is read: never more in memory than the
- * expander and a small piece of the file. `opening` and `options` may be NULL.
+ * expander and a small piece of the file (of a tensor that does not lie in rows, as a transposed one of PyTorch's, the whole).
+ * `opening` and `options` may be NULL.
  * Errors: those of tleg_learngene_open and of tleg_expander_create. */
 TLEG_API tleg_status TLEG_CALL tleg_expander_open(tleg_context *context, const char *path, const tleg_open_options *opening,
                                                   const tleg_expander_options *options, tleg_expander **expander);

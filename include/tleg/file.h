@@ -152,9 +152,11 @@ TLEG_API tleg_status TLEG_CALL tleg_file_read_tensor(tleg_context *context, cons
                                                      tleg_tensor **tensor);
 
 /* Reads `count` numbers of a tensor of floating-point numbers (TLEG_F32, TLEG_F16, TLEG_BF16, TLEG_F64), from the one at
- * `first` on, in the order of its rows, into `floats` as f32; nothing else of the tensor is read or held. For data that need
- * not fit in memory. Errors: ARGUMENT (also numbers that are not the tensor's: the text says how many it has; count is at least
- * 1), FORMAT (a tensor of integers), and those of tleg_file_read_tensor. `floats` is undefined after an error.
+ * `first` on, in the order of its rows, into `floats` as f32; nothing else of the tensor is read or held, but where it does not
+ * lie in rows (a transposed tensor of PyTorch's): there all of the file that the numbers are spread over, up to the whole
+ * tensor. For data that need not fit in memory. Errors: ARGUMENT (also numbers that are not the tensor's: the text says how
+ * many it has; count is at least 1), FORMAT (a tensor of integers), and those of tleg_file_read_tensor. `floats` is undefined
+ * after an error.
  *
  *     tleg_file_read_floats(context, file, "images", row * each, each, image); */
 TLEG_API tleg_status TLEG_CALL tleg_file_read_floats(tleg_context *context, const tleg_file *file, const char *name,

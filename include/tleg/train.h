@@ -64,7 +64,7 @@ enum {
     TLEG_PART_BACKBONE = 3839    /* all but the head */
 };
 
-/* What the teacher's loss is the mean over. */
+/* What the teacher's DIVERGENCE is the mean over; SQUARES are always the mean over both. */
 typedef int32_t tleg_teacher_mean;
 enum {
     TLEG_TEACHER_MEAN_SIGNED = -1,
@@ -107,10 +107,13 @@ typedef struct tleg_trainer_options {
     int32_t
         norm; /* TLEG_NORM_* of the network that runs, as in tleg_expander_options; for a learngene, which keeps its own (0) */
     int32_t image_size; /* of the network that runs, likewise (0: as learned); image_width below */
-    double alpha; /* weight of the teacher's loss against the labels' (0: no teacher is asked); with 1 labels are not needed */
+    double alpha; /* weight of the teacher's loss against the labels' (0: no teacher is asked); with 1 labels are not needed.
+                     With a distillation token labels judge the head of the class token alone and the teacher that of the other,
+                     as in DeiT: with 0 or 1 one of them stays as it began, and answers are the mean of both */
     double tau;   /* temperature of the teacher's loss (1) */
     double smoothing;    /* of labels given as numbers (0) */
-    double weight_decay; /* (0.05); never on vectors, pos_embed, cls_token and, in a model, dist_token. Negative: 0 */
+    double weight_decay; /* (0.05); never on vectors, pos_embed, cls_token, reg_token, the
+                            query of attention pooling and, in a model, dist_token. Negative: 0 */
     double beta1, beta2; /* (0.9, 0.999); negative: 0 */
     double epsilon;      /* of AdamW (1e-8) */
     double clip;         /* largest norm of all gradients together; 0: none */
@@ -214,7 +217,8 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_get_memory(tleg_context *context, co
 TLEG_API tleg_status TLEG_CALL tleg_trainer_get_memory_for_model(tleg_context *context, const tleg_model *model,
                                                                  const tleg_trainer_options *options, uint64_t *bytes);
 
-/* One forward and backward pass: adds share * d loss / d parameter to the gradients. *loss (may be NULL) is filled.
+/* One forward and backward pass: adds share * d loss / d parameter to the gradients. *loss (may be NULL) is filled; after
+ * a failure its numbers mean nothing.
  * Errors: ARGUMENT (also: a label out of range, no labels where alpha < 1, no teacher where alpha > 0), NUMERIC (a loss that is
  * not finite: the text names the step and the part of the loss), CANCELLED (the context's progress, told of the images that are
  * done), and what the teacher or the context's parallel returned. Gradients are undefined after all but ARGUMENT, until
@@ -224,7 +228,10 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_backward(tleg_trainer *trainer, cons
 
 /* Ends a step: all-reduce, clipping, the optimiser with this learning rate, moving average; gradients become zero.
  * Errors: ARGUMENT (a rate below 0 or not finite), STATE (gradients are undefined, since a call failed), NUMERIC (a gradient's
- * norm is not finite: nothing is changed), and what all_reduce or the context's parallel returned. */
+ * norm is not finite: nothing is changed), and what all_reduce or the context's parallel returned. Where the parallel fails
+ * before the optimiser begins, no parameter is changed, and the call may be made again (after an all_reduce gradients are
+ * undefined); where it fails within, a part of the parameters has moved: from then on what computes with them, saves or hands
+ * them out gives STATE, until tleg_trainer_load. */
 TLEG_API tleg_status TLEG_CALL tleg_trainer_update(tleg_trainer *trainer, double learning_rate);
 
 /* Makes all gradients zero and draws the step's depth anew. NULL is allowed. */

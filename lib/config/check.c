@@ -167,12 +167,7 @@ static tleg_status check_pictures(tleg_context *context, tleg_config *c) {
 }
 
 static tleg_status check_number(tleg_context *context, const char *member, double value, bool good, const char *expected) {
-    if (isfinite(value) && good)
-        return TLEG_OK;
-    char number[TLEG_NUMBER_TEXT] = "a number that is not finite";
-    if (isfinite(value))
-        tleg_number_format(value, number);
-    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.%s: expected %s, found %s", member, expected, number);
+    return isfinite(value) && good ? TLEG_OK : tleg_fail_number(context, member, expected, value);
 }
 
 static tleg_status check_rotary(tleg_context *context, tleg_config *c) {
@@ -184,21 +179,28 @@ static tleg_status check_rotary(tleg_context *context, tleg_config *c) {
     if (c->rotary && c->rotary_base == 0)
         c->rotary_base = tleg_default_rotary_base(c->rotary);
     if (status == TLEG_OK && c->rotary)
-        status = check_number(context, "rotary_base", c->rotary_base,
+        status = check_number(context, "tleg_config.rotary_base", c->rotary_base,
                               c->rotary_base > 1 && c->rotary_base <= TLEG_MOST_ROTARY_BASE, "more than 1, at most 1e12");
     if (status == TLEG_OK && c->no_positions && !c->rotary)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "tleg_config.no_positions: expected 0 without rotary positions, found 1");
     if (c->no_positions)
         c->unplaced = tleg_config_prefix(c);
+    if (!c->rotary) { /* no file keeps what says nothing */
+        c->rotary_halves = c->rotary_x_first = c->rotary_grid = c->rotary_offset = 0;
+        c->rotary_base = 0;
+    }
     return status;
 }
 
-/* Attention pooling has the blocks' heads where it has none of its own. */
-static tleg_status check_pool_heads(tleg_context *context, const tleg_config *c) {
-    const bool counts = c->pool_heads || tleg_config_has_attention_pool(c);
-    if (!counts || c->dim % tleg_config_pool_heads(c) == 0)
+/* Attention pooling has the blocks' heads where it has none of its own; without it what is said of it is dropped. */
+static tleg_status check_pool_heads(tleg_context *context, tleg_config *c) {
+    const bool pools = tleg_config_has_attention_pool(c), counts = c->pool_heads || pools;
+    if (!counts || c->dim % tleg_config_pool_heads(c) == 0) {
+        c->pool_heads = pools ? c->pool_heads : 0;
+        c->pool_hidden = pools ? c->pool_hidden : 0;
         return TLEG_OK;
+    }
     return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_config.pool_heads: expected a divisor of the dim, %d, found %d",
                      (int)c->dim, (int)tleg_config_pool_heads(c));
 }
@@ -291,13 +293,13 @@ static tleg_status check_numbers(tleg_context *context, tleg_config *c) {
     if (tleg_config_draws(c))
         tleg_fill_plain_colours(c->mean, c->std);
     tleg_fill_colours(c->mean, c->std);
-    tleg_status status = check_number(context, "eps", c->eps, c->eps > 0 && c->eps <= 1, "more than 0, at most 1");
+    tleg_status status = check_number(context, "tleg_config.eps", c->eps, c->eps > 0 && c->eps <= 1, "more than 0, at most 1");
     if (status == TLEG_OK)
-        status = check_number(context, "crop", c->crop, c->crop > 0 && c->crop <= 1, "more than 0, at most 1");
+        status = check_number(context, "tleg_config.crop", c->crop, c->crop > 0 && c->crop <= 1, "more than 0, at most 1");
     for (int k = 0; status == TLEG_OK && k < 3; k++)
-        status = check_number(context, "mean", c->mean[k], fabs(c->mean[k]) <= TLEG_MOST_COLOUR, "-1e30 to 1e30");
+        status = check_number(context, "tleg_config.mean", c->mean[k], fabs(c->mean[k]) <= TLEG_MOST_COLOUR, "-1e30 to 1e30");
     for (int k = 0; status == TLEG_OK && k < 3; k++)
-        status = check_number(context, "std", c->std[k], c->std[k] > 0 && c->std[k] <= TLEG_MOST_COLOUR,
+        status = check_number(context, "tleg_config.std", c->std[k], c->std[k] > 0 && c->std[k] <= TLEG_MOST_COLOUR,
                               "numbers above 0, at most 1e30");
     return status;
 }

@@ -18,6 +18,11 @@
 #error "libtleg does not build for the x87 unit: for x86 add -msse2 -mfpmath=sse"
 #endif
 
+/* gcc 12 for AArch64 makes wrong code of -Os: an expanded model with NaN in it. Right without this pass, at every level. */
+#if defined(__aarch64__) && defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE_SIZE__)
+#pragma GCC optimize("no-ivopts")
+#endif
+
 #if defined(__GNUC__)
 #define TLEG_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
@@ -227,6 +232,8 @@ tleg_status tleg_fail(tleg_context *context, tleg_status status, const char *for
 tleg_status tleg_fail_system(tleg_context *context, int number, const char *format, ...) TLEG_PRINTF(3, 4);
 /* Out of memory while `what` was made: text and TLEG_ERROR_MEMORY. */
 tleg_status tleg_fail_memory(tleg_context *context, const char *what, size_t bytes);
+/* "MEMBER: expected EXPECTED, found FOUND" as an error of an argument, the number in every locale alike. */
+tleg_status tleg_fail_number(tleg_context *context, const char *member, const char *expected, double found);
 void tleg_log(const tleg_context *context, const char *format, ...) TLEG_PRINTF(2, 3);
 
 /* ---- progress of long work (work.c), on the thread that made the call ---- */

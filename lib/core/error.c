@@ -2,6 +2,7 @@
 #include "core/core.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,6 +105,13 @@ tleg_status tleg_fail_memory(tleg_context *context, const char *what, size_t byt
     if (bytes == SIZE_MAX)
         return tleg_fail(context, TLEG_ERROR_MEMORY, "%s: its size does not fit in memory", what);
     return tleg_fail(context, TLEG_ERROR_MEMORY, "%s: out of memory (%zu bytes)", what, bytes);
+}
+
+tleg_status tleg_fail_number(tleg_context *context, const char *member, const char *expected, double found) {
+    char text[TLEG_NUMBER_TEXT] = "a number that is not finite";
+    if (isfinite(found))
+        tleg_number_format(found, text);
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: expected %s, found %s", member, expected, text);
 }
 
 void tleg_log(const tleg_context *context, const char *format, ...) {

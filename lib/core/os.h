@@ -110,7 +110,7 @@ struct tleg_os_state {
     uint32_t mode;         /* permissions */
     uint32_t owner, group; /* their numbers */
 };
-/* The system's words for a number, into text[TLEG_OS_TEXT]; returns text. */
+/* What an errno means, in English; text[TLEG_OS_TEXT] is room for those without words. */
 enum { TLEG_OS_TEXT = 128 };
 const char *tleg_os_text(int number, char text[TLEG_OS_TEXT]);
 /* Opens for reading, without waiting where `path` is a pipe. */

@@ -234,14 +234,39 @@ void tleg_os_yield(void) {
 
 enum { MOST_AT_ONCE = 1 << 30 }; /* some systems refuse to move more in one call */
 
-/* POSIX's strerror_r gives an int and GNU's a text; which of them is declared depends on the compiler's flags. */
-static const char *chosen(int result, const char *text) {
-    return result == 0 ? text : "unknown error";
-}
-
+/* In the words of the C locale: strerror translates by the host's, for which glibc reads the environment. */
 const char *tleg_os_text(int number, char text[TLEG_OS_TEXT]) {
-    text[0] = '\0';
-    return chosen(strerror_r(number, text, TLEG_OS_TEXT), text);
+    static const struct {
+        int number;
+        const char *text;
+    } known[] = {{ENOENT, "No such file or directory"},
+                 {EACCES, "Permission denied"},
+                 {EPERM, "Operation not permitted"},
+                 {EISDIR, "Is a directory"},
+                 {ENOTDIR, "Not a directory"},
+                 {EEXIST, "File exists"},
+                 {ELOOP, "Too many levels of symbolic links"},
+                 {ENAMETOOLONG, "File name too long"},
+                 {ENOSPC, "No space left on device"},
+                 {EDQUOT, "Disk quota exceeded"},
+                 {EFBIG, "File too large"},
+                 {EROFS, "Read-only file system"},
+                 {EIO, "Input/output error"},
+                 {ENXIO, "No such device or address"},
+                 {EMFILE, "Too many open files"},
+                 {ENFILE, "Too many open files in system"},
+                 {ENOMEM, "Cannot allocate memory"},
+                 {EBUSY, "Device or resource busy"},
+                 {ETXTBSY, "Text file busy"},
+                 {ESTALE, "Stale file handle"},
+                 {EINVAL, "Invalid argument"},
+                 {ESPIPE, "Illegal seek"},
+                 {EOVERFLOW, "Value too large for defined data type"}};
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+        if (known[k].number == number)
+            return known[k].text;
+    snprintf(text, TLEG_OS_TEXT, "system error %d", number);
+    return text;
 }
 
 /* The number of a call's failure, whose result was not as it should be; errno goes back to what the host left there. */

@@ -91,9 +91,8 @@ static const struct tleg_entry *need(tleg_context *context, const tleg_file *fil
 
 tleg_status TLEG_CALL tleg_file_get_tensor_info(tleg_context *context, const tleg_file *file, const char *name,
                                                 tleg_tensor_info *info) {
-    if (!context || !file || !name || !info)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                         "tleg_file_get_tensor_info: context, file, name and info must not be NULL");
+    if (!file || !name || !info)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_file_get_tensor_info: file, name and info must not be NULL");
     const struct tleg_entry *entry = need(context, file, name);
     if (!entry)
         return TLEG_ERROR_NOT_FOUND;

@@ -59,10 +59,3 @@ tleg_status tleg_picture_read(tleg_context *context, const tleg_image *host, tle
         pixels->channel[c] = layouts[image->layout].channel[c];
     return TLEG_OK;
 }
-
-tleg_status tleg_fail_number(tleg_context *context, const char *member, const char *expected, double found) {
-    char text[TLEG_NUMBER_TEXT] = "a number that is not finite";
-    if (isfinite(found))
-        tleg_number_format(found, text);
-    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: expected %s, found %s", member, expected, text);
-}

@@ -28,7 +28,4 @@ tleg_status tleg_preparation_of(tleg_context *context, const tleg_config *config
 tleg_status tleg_check_image_floats(tleg_context *context, const char *call, const tleg_preparation *preparation,
                                     const float *out, size_t floats);
 
-/* "MEMBER: expected EXPECTED, found FOUND" as an error of an argument. */
-tleg_status tleg_fail_number(tleg_context *context, const char *member, const char *expected, double found);
-
 #endif

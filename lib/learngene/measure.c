@@ -124,6 +124,8 @@ tleg_status tleg_expander_measure(tleg_context *context, const tleg_expander *e,
         status = tleg_work_begin(context, "measure", 2 * (ROUNDS + 1));
     if (status == TLEG_OK)
         status = take_turns(context, &m, &turns);
+    if (status != TLEG_OK && m.session && *tleg_session_get_error(m.session)) /* none where the host stops the work */
+        status = tleg_fail(context, status, "%s", tleg_session_get_error(m.session));
     status = tleg_work_end(context, status);
     if (status == TLEG_OK)
         tleg_timing_fit(m.depth, m.ms, m.least, turns, timing);

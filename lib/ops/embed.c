@@ -189,6 +189,8 @@ TLEG_API tleg_status TLEG_CALL tleg_tokens_forward(tleg_context *context, const 
                             {"y", y, true, 3, {patches->shape[0], all, dim}});
     if (status != TLEG_OK)
         return status;
+    if (all == 0 || dim == 0)
+        return TLEG_OK; /* however many images */
     const float *p = pos->data, *from = patches->data;
     float *out = y->data;
     for (int64_t b = 0; b < patches->shape[0]; b++, out += all * dim, from += count * dim) {
@@ -217,6 +219,8 @@ TLEG_API tleg_status TLEG_CALL tleg_tokens_backward(tleg_context *context, const
                             {"dpatches", dpatches, true, 3, {batch, all - first, dim}}, {"dpos", dpos, true, 2, {all, dim}});
     if (status != TLEG_OK)
         return status;
+    if (all == 0 || dim == 0)
+        return TLEG_OK; /* however many images */
     const float *from = dy->data;
     for (int64_t b = 0; b < batch; b++, from += all * dim) {
         if (dpos)

@@ -143,7 +143,8 @@ tleg_status tleg_trainer_judge_answers(tleg_trainer *t, const struct tleg_slice 
     const tleg_train_batch *batch = &slice->batch;
     const double alpha = t->options.alpha, share = slice->pass->share * slice->part; /* of the step's gradient */
     const double in_place = tleg_trainer_in_place(t, slice), usual = 1 - in_place;
-    const double per = t->options.teacher_mean == TLEG_TEACHER_MEAN_OVER_IMAGES ? t->layout.net.classes : 1;
+    const bool over_images = t->options.teacher_mean == TLEG_TEACHER_MEAN_OVER_IMAGES && !has_squares(t);
+    const double per = over_images ? t->layout.net.classes : 1;
     double taught = 0, followed = 0;
     memset(tleg_trainer_at(t, t->layout.dlogits), 0,
            (size_t)(tleg_trainer_heads(t) * batch->size * t->layout.net.classes) * sizeof(float));

@@ -35,6 +35,8 @@ static double norm_of_gradient(const tleg_trainer *t) {
         int64_t chunks = (int64_t)((left + CHUNK - 1) / CHUNK);
         struct squares u = {.trainer = t, .sums = sums, .first = first};
         tleg_for_each(&t->exec, chunks, square_chunk, &u);
+        if (tleg_trainer_pool_failed(t))
+            return 0; /* sums are not all written */
         for (int64_t i = 0; i < chunks; i++)
             total += sums[i];
     }
@@ -97,12 +99,17 @@ tleg_status tleg_trainer_apply(tleg_trainer *t, double learning_rate) {
     if (status != TLEG_OK)
         return status;
     double norm = norm_of_gradient(t) / o->ranks, step = (double)(t->steps + 1);
+    if (tleg_trainer_pool_failed(t)) { /* no parameter is changed yet; the call's end says what the pool did */
+        t->undefined = o->all_reduce;  /* gradients are summed already: not a second time */
+        return TLEG_OK;
+    }
     if (!isfinite(norm))
         return tleg_error_set(&t->error, TLEG_ERROR_NUMERIC, "step %lld: the gradient's norm is not finite",
                               (long long)(t->steps + 1));
     double clip = o->clip > 0 && norm > o->clip ? o->clip / norm : 1;
     const struct tleg_step now = {.trainer = t, .number = step, .scale = (float)(clip / o->ranks), .rate = learning_rate};
     optimise(&now);
-    t->steps++;
+    t->torn = tleg_trainer_pool_failed(t);
+    t->steps += !t->torn;
     return TLEG_OK;
 }

@@ -71,6 +71,18 @@ static tleg_part part_of(enum tleg_site site, enum tleg_slot slot) {
     }
 }
 
+bool tleg_params_learn(const tleg_config *net, const tleg_trainer_options *options) {
+    tleg_part parts = TLEG_PART_EMBEDDING | TLEG_PART_HEAD, frozen = options->freeze;
+    if (!net->no_norm || tleg_config_has_attention_pool(net))
+        parts |= TLEG_PART_NORM;
+    for (int site = 0; site < TLEG_SITES; site++)
+        if (tleg_site_is_present(net, site))
+            parts |= part_of(site, TLEG_SLOT_NONE);
+    if (options->frozen_layers > 0 && options->frozen_layers >= net->depth)
+        frozen |= TLEG_PART_EMBEDDING | TLEG_PART_BLOCKS;
+    return (parts & ~frozen) != 0;
+}
+
 bool tleg_is_frozen(const tleg_trainer *trainer, enum tleg_site site, enum tleg_slot slot, int32_t layer) {
     const tleg_trainer_options *o = &trainer->options;
     const tleg_part part = part_of(site, slot);

@@ -43,6 +43,8 @@ struct tleg_params {
     int32_t total;                /* segments of all sites */
 };
 /* Whether what a block's site, or else a slot, holds stays as it is. */
+/* Whether options leave any part of a network to learn. */
+bool tleg_params_learn(const tleg_config *net, const tleg_trainer_options *options);
 bool tleg_is_frozen(const tleg_trainer *trainer, enum tleg_site site, enum tleg_slot slot, int32_t layer);
 void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, struct tleg_params *params);
 /* Of an array laid out like the parameters: the name of the first with a number that is not finite; NULL: all are. */
@@ -108,6 +110,7 @@ struct tleg_trainer {
     bool is_gene;
     bool busy;      /* a call computes, or asks a callback */
     bool undefined; /* gradients: until they are forgotten */
+    bool torn;      /* a step was made for a part of the parameters alone: until a state is loaded */
     struct tleg_param *list;
     struct tleg_train_segment *segments[TLEG_SITES];
     int32_t *lengths[TLEG_SITES]; /* as learned */
@@ -256,5 +259,7 @@ void tleg_muon_place(const struct tleg_kernels *kernels, const tleg_config *net,
 void tleg_trainer_draw(tleg_trainer *trainer); /* the depth of the next step */
 /* STATE while a callback of its own runs. */
 tleg_status tleg_trainer_check_idle(tleg_context *context, const tleg_trainer *trainer);
+tleg_status tleg_trainer_check_whole(tleg_context *context, const tleg_trainer *trainer); /* idle, and not torn */
+bool tleg_trainer_pool_failed(const tleg_trainer *trainer);                               /* in the call in progress */
 
 #endif

@@ -48,14 +48,13 @@ static tleg_status check_times(tleg_context *context, const tleg_train_rate *r) 
 static tleg_status check_schedule(tleg_context *context, const struct schedule *s) {
     if (!good_rate(s->peak) || !good_rate(s->start) || !good_rate(s->end))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_train_rate: peak, start and end: expected finite numbers");
-    if (s->start > s->peak || s->end > s->peak)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                         "tleg_train_rate: expected no rate above the peak, found start %g, peak %g and end %g", s->start,
-                         s->peak, s->end);
+    if (s->start > s->peak)
+        return tleg_fail_number(context, "tleg_train_rate.start", "no rate above the peak", s->start);
+    if (s->end > s->peak)
+        return tleg_fail_number(context, "tleg_train_rate.end", "no rate above the peak", s->end);
     if (s->warmup + s->decay > s->epochs)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                         "tleg_train_rate: expected a warm-up and a decay within the %g epochs, found %g and %g", s->epochs,
-                         s->warmup, s->decay);
+        return tleg_fail_number(context, "tleg_train_rate: warm-up and decay", "no more epochs than the run has",
+                                s->warmup + s->decay);
     return TLEG_OK;
 }
 

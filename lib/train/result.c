@@ -6,7 +6,7 @@
 /* The values, or their moving average: there, and worth handing out. */
 static tleg_status choose(tleg_context *context, const tleg_trainer *t, bool average, const float **values) {
     *values = average ? t->average : t->values;
-    const tleg_status status = tleg_trainer_check_idle(context, t);
+    const tleg_status status = tleg_trainer_check_whole(context, t);
     if (status != TLEG_OK)
         return status;
     if (!*values)

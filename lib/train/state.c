@@ -210,7 +210,7 @@ TLEG_API tleg_status TLEG_CALL tleg_trainer_save(tleg_context *context, const tl
                                                  int64_t pairs, const char *const *keys_and_values) {
     if (!context || !trainer || !path || pairs < 0 || pairs > 1 << 20 || (pairs && !keys_and_values))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_save: a pointer is NULL, or pairs is out of range");
-    tleg_status status = tleg_trainer_check_idle(context, trainer);
+    tleg_status status = tleg_trainer_check_whole(context, trainer);
     if (status == TLEG_OK)
         status = check_arrays(context, trainer, path);
     if (status != TLEG_OK)
@@ -393,7 +393,7 @@ static void take_over(tleg_trainer *t, const struct found_state *found, const fl
     t->steps = found->steps;
     t->depth = found->depth;
     t->random = found->random;
-    t->undefined = false;
+    t->undefined = t->torn = false;
 }
 
 static tleg_status load(tleg_context *context, tleg_trainer *t, const tleg_file *file) {

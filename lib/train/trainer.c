@@ -92,7 +92,12 @@ static tleg_status read_options(tleg_context *context, const tleg_trainer_option
 static tleg_status lay_out(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,
                            const tleg_trainer_options *host, tleg_trainer_options *own, struct tleg_trainer_layout *layout) {
     tleg_status status = read_options(context, host, own);
-    return status != TLEG_OK ? status : tleg_trainer_lay_out(context, gene, model, own, layout);
+    if (status == TLEG_OK)
+        status = tleg_trainer_lay_out(context, gene, model, own, layout);
+    if (status == TLEG_OK && !tleg_params_learn(&layout->net, own))
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "tleg_trainer_options.freeze, frozen_layers: they leave nothing to learn of what this network has");
+    return status;
 }
 
 static const struct tleg_vit_config *config_of(const tleg_learngene *gene, const tleg_model *model) {
@@ -345,15 +350,26 @@ static tleg_status fill_loss(tleg_trainer *trainer, const tleg_train_loss *sum, 
 }
 
 static const char in_callback[] = "the trainer is used by its own callback";
+static const char is_torn[] = "the context's parallel failed within a step, which only a part of the parameters made: call "
+                              "tleg_trainer_load, or begin with another trainer";
 
 tleg_status tleg_trainer_check_idle(tleg_context *context, const tleg_trainer *trainer) {
     return trainer->busy ? tleg_fail(context, TLEG_ERROR_STATE, in_callback) : TLEG_OK;
 }
 
+tleg_status tleg_trainer_check_whole(tleg_context *context, const tleg_trainer *trainer) {
+    const tleg_status status = tleg_trainer_check_idle(context, trainer);
+    return status == TLEG_OK && trainer->torn ? tleg_fail(context, TLEG_ERROR_STATE, is_torn) : status;
+}
+
+bool tleg_trainer_pool_failed(const tleg_trainer *trainer) {
+    return trainer->outcome.status != TLEG_OK;
+}
+
 /* Begins a call that computes: no callback of the trainer's is running, and nothing went wrong with the pool yet. */
 static tleg_status begin(tleg_trainer *t) {
-    if (t->busy)
-        return tleg_error_set(&t->error, TLEG_ERROR_STATE, in_callback);
+    if (t->busy || t->torn)
+        return tleg_error_set(&t->error, TLEG_ERROR_STATE, t->busy ? in_callback : is_torn);
     t->busy = true;
     t->outcome = (struct tleg_team_outcome){.status = TLEG_OK};
     return TLEG_OK;

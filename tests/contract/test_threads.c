@@ -287,6 +287,9 @@ static void a_pool_that_leaves_tasks_out_fails_the_call(void **state) {
         assert_int_equal(tleg_expander_expand(context, scene.expander, 4, &model), wanted);
         assert_null(model);
         assert_non_null(strstr(tleg_context_get_error(context), "parallel"));
+        tleg_cost cost = {.struct_size = sizeof cost};
+        assert_int_equal(tleg_expander_get_cost(context, scene.expander, 4, 1, 1, &cost), wanted); /* which runs sessions */
+        assert_non_null(strstr(tleg_context_get_error(context), "parallel"));
         lazy = (struct lazy){.ran = 4};
         assert_true(backends[0].gemm == TLEG_GEMM_BLAS || gives_the_answer(&scene, session));
         OK(context, tleg_expander_expand(context, scene.expander, 4, &model));

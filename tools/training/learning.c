@@ -71,14 +71,24 @@ int training_read_freeze(const struct invocation *call, const char *text, int32_
         if (!part)
             return tool_misuse(
                 call,
-                "--freeze takes backbone, embedding, blocks, norm1, norm2, qkv, proj, fc1, fc2, modulation, norm, head, or "
-                "several of them with commas; found \"%s\"",
+                "--freeze takes backbone, embedding, blocks, norm1, norm2, qkv, proj, fc1, fc2, ls1, ls2, modulation, norm, "
+                "head, or several of them with commas; found \"%s\"",
                 text);
         *freeze |= part;
     }
     if (*freeze == (TLEG_PART_BACKBONE | TLEG_PART_HEAD))
         return tool_misuse(call, "--freeze %s leaves nothing to learn", text);
     return EXIT_DONE;
+}
+
+/* Labels judge the first head alone and a teacher the second, as in DeiT: one that nobody judges stays as it began. */
+void training_warn_of_heads(const struct state *state) {
+    const double alpha = state->recipe.alpha;
+    if (state->source.config.distillation_token && (alpha == 0 || alpha == 1) && training_first(state))
+        tool_note(state->call,
+                  "the network has a distillation token: labels teach its first head and a teacher the second, so that with "
+                  "--alpha %g the %s learns nothing, and answers are the mean of both; a teacher with --alpha 0.5 teaches both",
+                  alpha, alpha == 0 ? "second" : "first");
 }
 
 int training_check_layers(const struct state *state) {

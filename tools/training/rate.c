@@ -8,12 +8,23 @@ static bool by_step(const struct training_options *options) {
     return options->warmup_steps >= 0 || options->decay_epochs >= 0;
 }
 
-/* Epochs: those asked for; else the verb's own, and at most half of the run as it was planned. */
+/* Epochs: those asked for; else the verb's own, as far as the peak is reached in half of the run as it was planned: a warm-up
+ * of W epochs has it in the epoch after W + 1. */
 static int32_t warmup_of(const struct state *state) {
     const struct training_options *options = state->options;
+    const int32_t most = state->planned / 2 > 1 ? state->planned / 2 - 1 : 0;
     if (options->warmup >= 0 || options->warmup_steps >= 0)
         return options->warmup >= 0 ? options->warmup : 0;
-    return state->target->warmup < state->planned / 2 ? state->target->warmup : state->planned / 2;
+    return state->target->warmup < most ? state->target->warmup : most;
+}
+
+/* With a rate for each epoch the first two have the same (DeiT's). */
+static void warn_of_peak(const struct state *state) {
+    const tleg_train_rate *rate = &state->rate;
+    if (!by_step(state->options) && rate->warmup > 0 && rate->warmup + 1 >= rate->epochs && training_first(state))
+        tool_note(state->call,
+                  "--warmup %d: the rate comes to its peak after %d epochs; the run has %d (--warmup-steps counts steps)",
+                  (int)rate->warmup, (int)rate->warmup + 1, (int)rate->epochs);
 }
 
 static int check(const struct state *state) {
@@ -46,7 +57,10 @@ int training_settle_rate(struct state *state) {
                                     .end = options->lr_end > 0    ? options->lr_end
                                            : options->lr_end == 0 ? -1
                                                                   : 0};
-    return check(state);
+    const int code = check(state);
+    if (code == EXIT_DONE)
+        warn_of_peak(state);
+    return code;
 }
 
 static int find(const struct state *state, const tleg_train_rate *rate, int64_t step, double *found) {

@@ -16,13 +16,14 @@ static int64_t steps_of(const struct state *state, int32_t batch) {
     return (int64_t)state->learned.count / ((int64_t)batch * state->options->accumulate) * state->planned;
 }
 
+/* By the pictures that are seen, however many are in a batch. */
 static int32_t choose(const struct state *state) {
-    int32_t batch = state->options->batch ? state->options->batch : USUAL_BATCH;
     if (state->options->recipe != RECIPE_AUTO)
         return state->options->recipe;
     if (has_recording(state)) /* its pictures serve runs of any length */
         return RECIPE_DEIT;
-    return steps_of(state, batch) < SHORT_STEPS ? RECIPE_SHORT : RECIPE_DEIT;
+    const int64_t steps = (int64_t)state->learned.count * state->planned / USUAL_BATCH;
+    return steps < SHORT_STEPS ? RECIPE_SHORT : RECIPE_DEIT;
 }
 
 /* The largest with which a run still has many steps; no larger than the data. */

@@ -371,6 +371,8 @@ static int settle(struct state *state) {
         code = training_check_layers(state);
     if (code == EXIT_DONE)
         code = training_weigh_classes(state);
+    if (code == EXIT_DONE)
+        training_warn_of_heads(state);
     return code == EXIT_DONE ? training_settle_rate(state) : code;
 }
 

@@ -315,6 +315,23 @@ static void a_width_that_says_nothing_new_is_none(void **state) {
 
 /* ---- a configuration as metadata ---- */
 
+/* No file keeps, or needs, what says nothing of this network. */
+static void members_without_a_meaning_are_dropped(void **state) {
+    (void)state;
+    tleg_config host = small();
+    struct tleg_vit_config config;
+    host.pool_heads = 4;
+    host.pool_hidden = 12;
+    host.rotary_halves = host.rotary_x_first = host.rotary_offset = 1;
+    host.rotary_grid = 7;
+    host.rotary_base = 50;
+    OK(context, tleg_config_check(context, &host, &config));
+    assert_int_equal(config.c.pool_heads | config.c.pool_hidden, 0);
+    assert_int_equal(config.c.rotary_halves | config.c.rotary_x_first | config.c.rotary_grid | config.c.rotary_offset, 0);
+    assert_true(config.c.rotary_base == 0);
+    tleg_config_free(&config);
+}
+
 static void metadata_is_explicit_and_never_changes(void **state) {
     (void)state;
     static const char *const expected[][2] = {
@@ -422,6 +439,7 @@ int main(void) {
         cmocka_unit_test(a_schedule_is_written_in_one_form),
         cmocka_unit_test(a_struct_of_another_version_is_understood),
         cmocka_unit_test(a_width_that_says_nothing_new_is_none),
+        cmocka_unit_test(members_without_a_meaning_are_dropped),
         cmocka_unit_test(metadata_is_explicit_and_never_changes),
         cmocka_unit_test(layers_and_segments_have_the_names_of_timm_and_of_the_authors),
     };

@@ -521,6 +521,21 @@ static void what_is_lent_read_only_is_read_and_not_written(void **state) {
 
 /* ---- memory ---- */
 
+/* As many images as a tensor holds, of nothing: nothing is to be done, and at once. */
+static void images_without_tokens_take_no_time(void **state) {
+    (void)state;
+    const int64_t many = (int64_t)1 << 62, images[] = {many, 0, 0}, none[] = {0, 0};
+    tleg_tensor *patches = NULL, *positions = NULL, *y = NULL;
+    OK(plain, tleg_tensor_create(plain, TLEG_F32, 3, images, &patches));
+    OK(plain, tleg_tensor_create(plain, TLEG_F32, 2, none, &positions));
+    OK(plain, tleg_tensor_create(plain, TLEG_F32, 3, images, &y));
+    OK(plain, tleg_tokens_forward(plain, patches, NULL, positions, y));
+    OK(plain, tleg_tokens_backward(plain, y, patches, NULL, positions));
+    tleg_tensor_free(patches);
+    tleg_tensor_free(positions);
+    tleg_tensor_free(y);
+}
+
 static void each_allocation_may_fail_and_nothing_is_left(void **state) {
     (void)state;
     for (int32_t b = 0; b < backend_count; b++) {
@@ -575,6 +590,7 @@ int main(void) {
         cmocka_unit_test(another_element_type_is_refused_by_name),
         cmocka_unit_test(layernorm_takes_no_eps_below_zero),
         cmocka_unit_test(what_is_lent_read_only_is_read_and_not_written),
+        cmocka_unit_test(images_without_tokens_take_no_time),
         cmocka_unit_test(each_allocation_may_fail_and_nothing_is_left),
     };
     return cmocka_run_group_tests(tests, prepare, clean);

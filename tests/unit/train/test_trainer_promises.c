@@ -254,6 +254,8 @@ static void options_are_refused_by_name(void **state) {
     BAD(o.teacher_loss = -1, "teacher_loss");
     BAD(o.teacher_loss = TLEG_TEACHER_LOSS_SQUARES, "teacher_loss: TLEG_TEACHER_LOSS_SQUARES needs alpha 1");
     BAD(o.freeze = TLEG_PART_BACKBONE | TLEG_PART_HEAD, "freeze: expected TLEG_PART_* together, and not all of them");
+    BAD(o.freeze = (TLEG_PART_BACKBONE & ~(TLEG_PART_LS1 | TLEG_PART_LS2 | TLEG_PART_MODULATION)) | TLEG_PART_HEAD,
+        "leave nothing to learn");
     BAD(o.freeze = 4096, "freeze");
     BAD(o.freeze = -1, "freeze");
     BAD(o.frozen_layers = -1, "frozen_layers");
@@ -327,6 +329,121 @@ static void batches_are_refused_with_what_was_expected(void **state) {
     tleg_trainer_free(trainer);
 }
 
+/* ---- a pool that fails in an update ---- */
+
+struct failing { /* serves so many regions, fails one, and is right again */
+    int32_t good;
+};
+
+static tleg_status TLEG_CALL failing_run(void *host, int32_t tasks, tleg_task_fn fn, void *arg) {
+    struct failing *pool = host;
+    if (pool->good-- == 0)
+        return TLEG_ERROR_MEMORY;
+    for (int32_t task = 0; task < tasks; task++)
+        fn(arg, task);
+    return TLEG_OK;
+}
+
+enum { POOL_SIDE = 8, POOL_BATCH = 2 };
+
+/* Large enough that the norm and the optimiser want the pool. */
+static tleg_trainer *open_on_pool(struct failing *pool, tleg_context **context) {
+    tleg_context_options options = {
+        .struct_size = sizeof options, .workers = 2, .parallel = failing_run, .parallel_host = pool};
+    tleg_config config = {
+        .struct_size = sizeof config, .image_size = POOL_SIDE, .patch_size = 4, .dim = 64, .heads = 2, .classes = 5};
+    tleg_trainer_options training = {.struct_size = sizeof training, .batch = POOL_BATCH, .depth_least = 2, .clip = 1};
+    tleg_learngene *gene = NULL;
+    tleg_trainer *trainer = NULL;
+    *pool = (struct failing){INT32_MAX};
+    assert_int_equal(tleg_context_create(&options, context), TLEG_OK);
+    OK(*context, tleg_learngene_create(*context, &config, 7, &gene));
+    OK(*context, tleg_trainer_create(*context, gene, &training, &trainer));
+    tleg_learngene_free(gene);
+    return trainer;
+}
+
+static void pass_on_pool(tleg_trainer *trainer) {
+    float images[POOL_BATCH * 3 * POOL_SIDE * POOL_SIDE];
+    const int64_t labels[POOL_BATCH] = {3, 1};
+    for (size_t i = 0; i < sizeof images / sizeof *images; i++)
+        images[i] = (float)(i % 17) / 8 - 1;
+    const tleg_train_batch batch = {
+        .struct_size = sizeof batch, .size = POOL_BATCH, .images = images, .labels = labels, .share = 1};
+    OK_TRAINER(trainer, tleg_trainer_backward(trainer, &batch, NULL));
+}
+
+static float *weights_on_pool(tleg_context *context, const tleg_trainer *trainer, size_t *bytes) {
+    tleg_learngene *gene = NULL;
+    tleg_tensor *tensor = NULL;
+    tleg_tensor_info info = {.struct_size = sizeof info};
+    OK(context, tleg_trainer_copy_learngene(context, trainer, 0, &gene));
+    OK(context, tleg_learngene_copy_tensor(context, gene, "blocks.block.attn.qkv.instances.0.weight_base", &tensor));
+    OK(context, tleg_tensor_get_info(context, tensor, &info));
+    float *copy = malloc(info.bytes);
+    assert_non_null(copy);
+    memcpy(copy, info.data, info.bytes);
+    *bytes = info.bytes;
+    tleg_tensor_free(tensor);
+    tleg_learngene_free(gene);
+    return copy;
+}
+
+static void an_update_that_failed_before_it_began_is_made_again(void **state) {
+    (void)state;
+    float *weights[2];
+    size_t bytes = 0;
+    for (int fails = 0; fails < 2; fails++) {
+        struct failing pool;
+        tleg_context *context = NULL;
+        tleg_trainer *trainer = open_on_pool(&pool, &context);
+        pass_on_pool(trainer);
+        if (fails) {
+            pool.good = 0; /* the norm of the gradient */
+            assert_int_equal(tleg_trainer_update(trainer, 1e-2), TLEG_ERROR_MEMORY);
+            trainer_says(tleg_trainer_get_error(trainer), "parallel");
+            assert_int_equal(tleg_trainer_get_steps(trainer), 0);
+        }
+        OK_TRAINER(trainer, tleg_trainer_update(trainer, 1e-2));
+        assert_int_equal(tleg_trainer_get_steps(trainer), 1);
+        weights[fails] = weights_on_pool(context, trainer, &bytes);
+        tleg_trainer_free(trainer);
+        tleg_context_free(context);
+    }
+    assert_memory_equal(weights[0], weights[1], bytes);
+    free(weights[0]);
+    free(weights[1]);
+}
+
+static void an_update_that_failed_within_leaves_a_trainer_that_only_loads(void **state) {
+    (void)state;
+    struct failing pool;
+    tleg_context *context = NULL;
+    tleg_trainer *trainer = open_on_pool(&pool, &context);
+    tleg_learngene *gene = NULL;
+    char folder[] = "/tmp/tleg-promises-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/state", folder);
+    pass_on_pool(trainer);
+    OK(context, tleg_trainer_save(context, trainer, path, 0, NULL));
+    pool.good = 1; /* the first region of the optimiser */
+    assert_int_equal(tleg_trainer_update(trainer, 1e-2), TLEG_ERROR_MEMORY);
+    assert_int_equal(tleg_trainer_get_steps(trainer), 0);
+    assert_int_equal(tleg_trainer_update(trainer, 1e-2), TLEG_ERROR_STATE);
+    trainer_says(tleg_trainer_get_error(trainer), "tleg_trainer_load");
+    tleg_trainer_forget(trainer); /* is no way out */
+    assert_int_equal(tleg_trainer_update(trainer, 1e-2), TLEG_ERROR_STATE);
+    assert_int_equal(tleg_trainer_copy_learngene(context, trainer, 0, &gene), TLEG_ERROR_STATE);
+    assert_int_equal(tleg_trainer_save(context, trainer, path, 0, NULL), TLEG_ERROR_STATE);
+    OK(context, tleg_trainer_load(context, trainer, path));
+    pass_on_pool(trainer);
+    OK_TRAINER(trainer, tleg_trainer_update(trainer, 1e-2));
+    assert_int_equal(tleg_trainer_get_steps(trainer), 1);
+    tleg_trainer_free(trainer);
+    tleg_context_free(context);
+    assert_int_equal(remove(path) | remove(folder), 0);
+}
+
 int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
@@ -337,6 +454,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_model_comes_back_as_it_was),
         cmocka_unit_test(options_are_refused_by_name),
         cmocka_unit_test(batches_are_refused_with_what_was_expected),
+        cmocka_unit_test(an_update_that_failed_before_it_began_is_made_again),
+        cmocka_unit_test(an_update_that_failed_within_leaves_a_trainer_that_only_loads),
     };
     return cmocka_run_group_tests(tests, prepare, clean);
 }

@@ -157,6 +157,10 @@ static void squares_go_down_towards_the_teachers_numbers(void **state) {
     const tleg_train_loss loss = learn(c, &options, &batch, &by_squares);
     assert_true(fabs(loss.teacher - wanted) <= 1e-5 * wanted && loss.total == loss.teacher && loss.labels == 0);
     assert_true(flat_distance(&by_squares, &by_labels) <= 2e-5);
+    free(by_squares.values);
+    options.teacher_mean = TLEG_TEACHER_MEAN_OVER_IMAGES; /* of a divergence: squares are the mean over both ever */
+    const tleg_train_loss same = learn(c, &options, &batch, &by_squares);
+    assert_true(same.total == loss.total && flat_distance(&by_squares, &by_labels) <= 2e-5);
     free(by_labels.values);
     free(by_squares.values);
     trainer_data_close(&data);

@@ -15,6 +15,7 @@ endforeach()
 get_directory_property(options COMPILE_OPTIONS) # a parent project's
 list(JOIN options " " options)
 string(GENEX_STRIP "${options}" options)
+string(REPLACE "SHELL:" "" options "${options}")
 string(APPEND flags " ${options} ${TLEG_FLOAT_OPTIONS}")
 
 # The x87 unit keeps more digits than a float has: the bits of results would depend on the compiler, and vectors do not compile.

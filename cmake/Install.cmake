@@ -4,13 +4,16 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(tleg_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tleg)
 
-install(TARGETS tleg_static tleg_shared EXPORT tleg-targets
-        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development
-        INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# A set each: a distribution may leave one of them out, or put it into a package of its own.
+foreach(kind static shared)
+  install(TARGETS tleg_${kind} EXPORT tleg-${kind}
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
+          LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development
+          INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(EXPORT tleg-${kind} NAMESPACE tleg:: DESTINATION ${tleg_cmake_dir} COMPONENT development)
+endforeach()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/tleg DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
         FILES_MATCHING PATTERN "*.h")
-install(EXPORT tleg-targets NAMESPACE tleg:: DESTINATION ${tleg_cmake_dir} COMPONENT development)
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/tleg-config.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/tleg-config.cmake
                               INSTALL_DESTINATION ${tleg_cmake_dir})

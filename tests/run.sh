@@ -225,6 +225,11 @@ test_families"
         -o "$build/aarch64/consumer" &&
         step aarch64-run $emulator "$build/aarch64/consumer" $golden/mean.gene.safetensors $golden/images-16.safetensors \
             $golden/mean-4.out.safetensors && passed=$((passed + 1))
+    # For size, as who builds without CMake may: the room that gcc 12 made wrong code of.
+    step aarch64-size $cross -std=c17 -Os -ffp-contract=off -D_POSIX_C_SOURCE=200809L -Iinclude -Ilib tests/consumers/consumer.c \
+        lib/learngene/*.c "$build/aarch64/lib/libtleg.a" -static -pthread -lm -o "$build/aarch64/consumer-size" &&
+        step aarch64-size-run $emulator "$build/aarch64/consumer-size" $golden/mean.gene.safetensors $golden/images-16.safetensors \
+            $golden/mean-4.out.safetensors && passed=$((passed + 1))
 }
 
 # ---- what is needed ----

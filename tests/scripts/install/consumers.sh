@@ -68,3 +68,31 @@ cmake --build "$scratch/build" >"$scratch/build.log" 2>&1 || {
 }
 "$scratch/build/consumer_shared" "$gene" "$images" "$answers"
 "$scratch/build/consumer_static" "$gene" "$images" "$answers"
+
+# A distribution that leaves the archive out, and one that leaves the shared library out: what there is, is found.
+mkdir "$scratch/one"
+cat >"$scratch/one/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.20)
+project(one LANGUAGES C)
+find_package(tleg REQUIRED)
+foreach(target tleg::tleg tleg::tleg_static)
+  if(TARGET ${target})
+    message(STATUS "found ${target}")
+  endif()
+endforeach()
+END
+# only WANTED GONE...: without the files GONE, WANTED is found and nothing else.
+only() {
+    wanted=$1
+    shift
+    rm -rf "$scratch/part" "$scratch/one/build"
+    cp -R "$prefix" "$scratch/part"
+    for gone; do find "$scratch/part" -name "$gone" -exec rm {} +; done
+    cmake -G "$generator" -S "$scratch/one" -B "$scratch/one/build" -DCMAKE_PREFIX_PATH="$scratch/part" >"$scratch/one.log" 2>&1 &&
+        [ "$(sed -n 's/^-- found //p' "$scratch/one.log")" = "$wanted" ] || {
+        cat "$scratch/one.log"
+        exit 1
+    }
+}
+only tleg::tleg 'libtleg.a' 'tleg-static*.cmake'
+only tleg::tleg_static 'libtleg.so*' 'tleg-shared*.cmake'

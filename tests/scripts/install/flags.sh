@@ -58,6 +58,7 @@ try() {
 
 try gcc gcc -O2
 try gcc-none gcc -O0
+try gcc-size gcc -Os -D_GNU_SOURCE
 try gcc-most gcc -O3 -march=native -flto=auto
 try clang clang -O2
 try clang-most clang -O3 -march=native

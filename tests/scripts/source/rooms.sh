@@ -89,6 +89,11 @@ found=$(grep -rnE 'tleg_os_(open|create|map_file)[[:space:]]*\(' lib --include='
 [ -z "$found" ] || fail "only lib/format opens files, not:
 $found"
 
+# Numbers are written by lib/core/number.c: "%g" and the like, and strerror, follow the host's locale.
+found=$(grep -rnE '"[^"]*%[-+ #0-9.*]*[lL]?[gGeEfFaA][^"]*"|strerror' lib --include='*.c' --include='*.h' | grep -vE ':[0-9]+: *(/\*|\*|//)')
+[ -z "$found" ] || fail "a text that follows the locale:
+$found"
+
 found=$(grep -rnE '(_Thread_local|__thread|thread_local)' lib include --include='*.c' --include='*.h')
 [ -z "$found" ] || fail "thread-local storage: $found"
 exit $failed

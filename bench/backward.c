@@ -36,9 +36,14 @@ static void report(const char *name, const char *what, double work, double *seco
     seconds_total += t;
 }
 
+/* base += t, ilayer += c * t */
+static struct tleg_gradient line(float *base, float *ilayer, float c) {
+    return (struct tleg_gradient){.count = 2, .tensor = {base, ilayer}, .c = {1, c}};
+}
+
 static void measure_product(const struct block *b, const struct product *p) {
-    struct tleg_gradient weight = tleg_gradient_line(b->gradients, b->gradients + p->n * p->k, 0.5F);
-    struct tleg_gradient bias = tleg_gradient_line(b->vectors, b->vectors + 4 * b->dim, 0.5F);
+    struct tleg_gradient weight = line(b->gradients, b->gradients + p->n * p->k, 0.5F);
+    struct tleg_gradient bias = line(b->vectors, b->vectors + 4 * b->dim, 0.5F);
     struct tleg_weight_backward weights = {.m = b->m,
                                            .n = p->n,
                                            .k = p->k,

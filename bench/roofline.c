@@ -93,12 +93,12 @@ static void gelu_run(struct state *state) {
 }
 
 static void expand_run(struct state *state) {
-    struct tleg_basis basis = tleg_basis_line(state->x, state->w, 0.25F);
+    struct tleg_basis basis = bench_line(state->x, state->w, 0.25F);
     tleg_expand(state->kernels, &basis, 0, (size_t)(4 * state->dim * state->dim), TLEG_F32, state->y);
 }
 
 static void expand_half_run(struct state *state) {
-    struct tleg_basis basis = tleg_basis_line(state->x, state->w, 0.25F);
+    struct tleg_basis basis = bench_line(state->x, state->w, 0.25F);
     tleg_expand(state->kernels, &basis, 0, (size_t)(4 * state->dim * state->dim), TLEG_BF16, state->y);
 }
 

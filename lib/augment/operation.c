@@ -23,10 +23,6 @@ static const char *const names[TLEG_OPERATIONS] = {
     [TLEG_TRANSLATE_Y] = "TranslateY",
 };
 
-const char *tleg_operation_name(enum tleg_operation operation) {
-    return names[operation];
-}
-
 bool tleg_operation_moves(enum tleg_operation operation) {
     return operation == TLEG_ROTATE || operation >= TLEG_SHEAR_X;
 }

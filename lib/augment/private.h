@@ -39,7 +39,6 @@ enum tleg_operation {
     TLEG_TRANSLATE_Y,
     TLEG_OPERATIONS
 };
-const char *tleg_operation_name(enum tleg_operation operation);
 bool tleg_operation_moves(enum tleg_operation operation); /* reads between pixels, with the canvas' filter */
 void tleg_operation_apply(enum tleg_operation operation, double argument, const struct tleg_canvas *canvas);
 

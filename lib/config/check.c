@@ -76,13 +76,6 @@ tleg_status tleg_config_resize(tleg_context *context, const char *what, int32_t 
     return TLEG_OK;
 }
 
-tleg_status tleg_position_filter_check(tleg_context *context, const char *what, tleg_position_filter filter) {
-    if (filter >= 0 && filter <= TLEG_POSITION_FILTER_ANTIALIAS)
-        return TLEG_OK;
-    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: expected 0 or one of TLEG_POSITION_FILTER_*, found %d", what,
-                     (int)filter);
-}
-
 static tleg_status check_sizes(tleg_context *context, tleg_config *c) {
     if (c->hidden == 0 && c->dim > 0 && c->dim <= TLEG_MAX_DIM)
         c->hidden = 4 * c->dim;

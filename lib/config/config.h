@@ -20,8 +20,6 @@ struct tleg_vit_config {
 tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, struct tleg_vit_config *config);
 /* What a host asks of another size of pictures, a `width` of 0 being as high, both 0 as it is; ARGUMENT begins with `what`. */
 tleg_status tleg_config_resize(tleg_context *context, const char *what, int32_t height, int32_t width, tleg_config *config);
-/* 0, or one of TLEG_POSITION_FILTER_*; ARGUMENT begins with `what`. */
-tleg_status tleg_position_filter_check(tleg_context *context, const char *what, tleg_position_filter filter);
 tleg_status tleg_config_copy(tleg_context *context, const struct tleg_vit_config *from, struct tleg_vit_config *to);
 void tleg_config_free(struct tleg_vit_config *config); /* zeroed is allowed */
 
@@ -38,8 +36,6 @@ struct tleg_config_texts {
     int32_t depth_count;
     const tleg_scores *scores; /* NULL, or of count 0: none */
 };
-/* Whether a metadata key is the host's own: neither "tleg.*" nor "format". */
-bool tleg_key_is_free(const char *key);
 /* A class name, or NULL. */
 const char *tleg_config_label(const tleg_config *config, int32_t index);
 /* The value of a key that was kept; NULL when there is none. */

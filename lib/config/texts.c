@@ -31,7 +31,8 @@ static const char *const *copy_list(const char ***pointers, char **at, const cha
     return count ? list : NULL;
 }
 
-bool tleg_key_is_free(const char *key) {
+/* Whether a metadata key is the host's own. */
+static bool is_free(const char *key) {
     return strncmp(key, "tleg.", 5) != 0 && strcmp(key, "format") != 0;
 }
 
@@ -51,7 +52,7 @@ static bool add_pairs(size_t *bytes, const struct tleg_config_texts *texts, size
     *count = 0;
     for (int64_t k = 0; k < texts->pair_count; k++) {
         const struct tleg_pair *pair = &texts->pairs[k];
-        if (!tleg_key_is_free(pair->key))
+        if (!is_free(pair->key))
             continue;
         ++*count;
         if (!tleg_size_add(*bytes, sizeof *pair + strlen(pair->key) + 1, bytes) ||
@@ -67,7 +68,7 @@ static void copy_pairs(struct tleg_vit_config *config, struct tleg_pair *pairs, 
     config->pair_count = 0;
     for (int64_t k = 0; k < texts->pair_count; k++) {
         const struct tleg_pair *pair = &texts->pairs[k];
-        if (!tleg_key_is_free(pair->key))
+        if (!is_free(pair->key))
             continue;
         const char *key = copy_text(at, pair->key);
         pairs[config->pair_count++] = (struct tleg_pair){key, copy_text(at, pair->value)};

@@ -175,6 +175,13 @@ static tleg_status finish(tleg_context *context, tleg_status status, struct tleg
     return status;
 }
 
+tleg_status tleg_position_filter_check(tleg_context *context, const char *what, tleg_position_filter filter) {
+    if (filter >= 0 && filter <= TLEG_POSITION_FILTER_ANTIALIAS)
+        return TLEG_OK;
+    return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: expected 0 or one of TLEG_POSITION_FILTER_*, found %d", what,
+                     (int)filter);
+}
+
 tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, enum tleg_opened_from from,
                                    tleg_open_options *own) {
     *own = (tleg_open_options){0};
@@ -185,10 +192,8 @@ tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_option
     if (status == TLEG_OK && own->flags & ~known)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options: unknown flags 0x%x%s", (unsigned)own->flags,
                            known ? "" : " (TLEG_OPEN_MAP is for a path)");
-    if (status == TLEG_OK && (own->position_filter < 0 || own->position_filter > TLEG_POSITION_FILTER_ANTIALIAS))
-        status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                           "tleg_open_options.position_filter: expected 0 or one of TLEG_POSITION_FILTER_*, found %d",
-                           (int)own->position_filter);
+    if (status == TLEG_OK)
+        status = tleg_position_filter_check(context, "tleg_open_options.position_filter", own->position_filter);
     if (status == TLEG_OK && own->dtype != 0 && !tleg_dtype_is_of_weights(own->dtype))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.dtype: expected 0, F32, F16 or BF16, found %d",
                            (int)own->dtype);

@@ -27,6 +27,8 @@ struct tleg_pair { /* one metadata entry */
 
 /* ---- reader (file.c; the header in header_read.c, an index of several files in shards.c) ---- */
 enum tleg_opened_from { TLEG_FROM_PATH, TLEG_FROM_MEMORY, TLEG_FROM_FILE };
+/* 0, or one of TLEG_POSITION_FILTER_*; ARGUMENT begins with `what`. */
+tleg_status tleg_position_filter_check(tleg_context *context, const char *what, tleg_position_filter filter);
 /* The host's options, or the defaults where it gives none. Flags are refused unless there is a path, a key where the file is
  * open already. */
 tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_options *host, enum tleg_opened_from from,

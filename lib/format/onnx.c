@@ -73,7 +73,7 @@ tleg_status tleg_onnx_index(struct tleg_onnx_reader *reader, struct tleg_array *
     return TLEG_OK;
 }
 
-tleg_status tleg_onnx_integer(struct tleg_onnx_reader *reader, int64_t value) {
+static tleg_status add_integer(struct tleg_onnx_reader *reader, int64_t value) {
     int64_t *place = reader->onnx->integers.count < UINT32_MAX ? add(reader, &reader->onnx->integers, sizeof *place) : NULL;
     if (!place)
         return no_memory(reader, sizeof *place);
@@ -85,12 +85,12 @@ tleg_status tleg_onnx_integers(struct tleg_onnx_reader *reader, const struct tle
     struct tleg_span left = field->span;
     tleg_status status = TLEG_OK;
     if (field->kind != TLEG_WIRE_BYTES)
-        return tleg_onnx_integer(reader, (int64_t)field->value);
+        return add_integer(reader, (int64_t)field->value);
     while (left.at < left.end && status == TLEG_OK) {
         uint64_t value;
         status = tleg_wire_varint(&reader->wire, &left, &value);
         if (status == TLEG_OK)
-            status = tleg_onnx_integer(reader, (int64_t)value);
+            status = add_integer(reader, (int64_t)value);
     }
     return status;
 }

@@ -48,9 +48,8 @@ tleg_status tleg_onnx_text(struct tleg_onnx_reader *reader, struct tleg_span spa
 static inline const char *tleg_onnx_at(const struct tleg_onnx_reader *reader, uint32_t text) {
     return (const char *)reader->onnx->text.items + text;
 }
-/* Adds one of the model's arrays of uint32_t, or a whole number. MEMORY. */
+/* Adds to one of the model's arrays of uint32_t. MEMORY. */
 tleg_status tleg_onnx_index(struct tleg_onnx_reader *reader, struct tleg_array *array, uint32_t value);
-tleg_status tleg_onnx_integer(struct tleg_onnx_reader *reader, int64_t value);
 /* Adds the whole numbers of a field, packed or one. */
 tleg_status tleg_onnx_integers(struct tleg_onnx_reader *reader, const struct tleg_field *field);
 /* Two texts of a message {1: key, 2: value}. */

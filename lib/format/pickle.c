@@ -308,10 +308,6 @@ static bool skip(struct machine *machine, size_t bytes) {
     return take(machine, bytes, &from);
 }
 
-static bool push_skipped(struct machine *machine, size_t bytes) {
-    return skip(machine, bytes) && push_other(machine);
-}
-
 /* ---- names of classes and functions ---- */
 
 static bool push_name(struct machine *machine, uint32_t module, uint32_t name) {
@@ -417,7 +413,7 @@ static bool run_value(struct machine *machine, unsigned char code) {
     case 0x89: /* NEWFALSE */
         return push_other(machine);
     case 'G': /* BINFLOAT */
-        return push_skipped(machine, 8);
+        return skip(machine, 8) && push_other(machine);
     case 'J': /* BININT */
         return push_integer(machine, 4);
     case 'K': /* BININT1 */

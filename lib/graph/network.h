@@ -44,8 +44,6 @@ struct pool {
 
 struct pool tleg_pool_parts(const struct walk *walk, const struct value *pooled);
 
-/* The tensors that the library has for it, under its names; the list lives as long as the walk. */
-tleg_status tleg_network_tensors(const struct network *net, struct tleg_made **list, size_t *count);
 /* The file's own pairs, then what they do not say; FORMAT where they say otherwise. */
 tleg_status tleg_network_pairs(const struct network *net, struct tleg_pair **pairs, size_t *count);
 

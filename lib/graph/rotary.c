@@ -173,10 +173,10 @@ const char *tleg_turn_scale(struct walk *walk, const struct value *in, uint32_t 
     return NULL;
 }
 
-static bool is_identity(const struct turn *turn, int term) {
+static bool is_identity(const struct turn *turn) {
     bool same = turn->size == turn->head;
     for (int32_t k = 0; k < turn->size && same; k++)
-        same = turn->terms[term].from[k] == k + 1;
+        same = turn->terms[0].from[k] == k + 1;
     return same;
 }
 
@@ -189,11 +189,11 @@ static const char *finish(struct walk *walk, const struct value *in, int64_t pre
         return NULL;
     *turn = *in->turn;
     turn->prefix = prefix;
-    if (!is_identity(turn, 0)) {
+    if (!is_identity(turn)) {
         turn->terms[0] = in->turn->terms[1];
         turn->terms[1] = in->turn->terms[0];
     }
-    if (whole->what != LINEAR || last < 0 || !is_identity(turn, 0) || !tleg_layout_is(&in->layout, last, AXIS_NUMBER, head))
+    if (whole->what != LINEAR || last < 0 || !is_identity(turn) || !tleg_layout_is(&in->layout, last, AXIS_NUMBER, head))
         return "all numbers of a head, turned by a table of cosines and one of sines";
     *out = *whole;
     out->what = ROTATED;
@@ -237,7 +237,7 @@ static const char *join_tokens(struct walk *walk, const struct value *plain, con
     tleg_layout_replace(&plain->layout, dim, NULL, 0, false, &first);
     tleg_layout_replace(&turned->layout, dim, NULL, 0, false, &second);
     if (plain->what != TURN || turned->what != TURN || !is_plain(plain) || turned->turn->count != 2 ||
-        !is_identity(plain->turn, 0) || plain->of != turned->of || plain->factor != turned->factor || plain->first != 0 ||
+        !is_identity(plain->turn) || plain->of != turned->of || plain->factor != turned->factor || plain->first != 0 ||
         plain->count != turned->first || !tleg_layout_equal(&first, &second))
         return "tokens before the patches as they are, and the patches' turned by their places";
     const struct atom all = {AXIS_TOKEN, (int32_t)(plain->count + turned->count), 1};

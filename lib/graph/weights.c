@@ -299,7 +299,8 @@ static bool add_all(struct weights *w) {
     return good;
 }
 
-tleg_status tleg_network_tensors(const struct network *net, struct tleg_made **list, size_t *count) {
+/* The tensors that the library has for it, under its names; the list lives as long as the walk. */
+static tleg_status list_tensors(const struct network *net, struct tleg_made **list, size_t *count) {
     struct weights w = {.net = net, .walk = net->walk};
     const size_t room = net->half_count / 2 * PER_BLOCK + OUTSIDE;
     w.list = tleg_walk_keep(w.walk, room * sizeof *w.list);
@@ -319,7 +320,7 @@ tleg_status tleg_graph_derive(struct walk *walk, const struct readout *readout, 
     struct tleg_pair *pairs = NULL;
     tleg_status status = tleg_network_find(walk, readout, &net);
     if (status == TLEG_OK)
-        status = tleg_network_tensors(&net, &tensors, &from.count);
+        status = list_tensors(&net, &tensors, &from.count);
     if (status == TLEG_OK)
         status = tleg_network_pairs(&net, &pairs, &from.pair_count);
     from.made = tensors, from.pairs = pairs;

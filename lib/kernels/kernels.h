@@ -26,10 +26,6 @@ struct tleg_basis {
 static inline struct tleg_basis tleg_basis_one(const void *tensor) {
     return (struct tleg_basis){.count = 1, .tensor = {tensor}, .c = {1}};
 }
-/* base + c * ilayer; ilayer NULL: base alone. */
-static inline struct tleg_basis tleg_basis_line(const float *base, const float *ilayer, float c) {
-    return (struct tleg_basis){.count = ilayer ? 2 : 1, .tensor = {base, ilayer}, .c = {1, c}};
-}
 
 /* ---- packed weights (packed.c) ----
  * A weight W (n, k) of y = x W^T in the order in which the micro-kernel reads it: panels [ceil(n/nr)][k][nr] (a BLAS: W as it
@@ -270,10 +266,6 @@ struct tleg_gradient {
 /* One place with a c of 1; NULL: none. */
 static inline struct tleg_gradient tleg_gradient_one(float *tensor) {
     return (struct tleg_gradient){.count = tensor ? 1 : 0, .tensor = {tensor}, .c = {1}};
-}
-/* base += t, ilayer += c * t; ilayer NULL: base alone; both NULL: none. */
-static inline struct tleg_gradient tleg_gradient_line(float *base, float *ilayer, float c) {
-    return (struct tleg_gradient){.count = ilayer ? 2 : base ? 1 : 0, .tensor = {base, ilayer}, .c = {1, c}};
 }
 /* y = x W^T + bias, W (n, k): dW += dY^T X and dbias += column sums of dY (gemm_backward.c). Sums over the m rows go in fixed
  * chunks, in order, so that bits do not depend on the lanes. */

@@ -3,7 +3,8 @@
 
 /* ---- where a layer lies ---- */
 
-void tleg_expander_share_depth(const tleg_expander *e, int32_t depth, int32_t *lengths) {
+/* The lengths of all segments at a depth: `total` numbers, site after site. */
+static void share_depth(const tleg_expander *e, int32_t depth, int32_t *lengths) {
     for (int site = 0; site < TLEG_SITES; lengths += e->count[site++])
         tleg_schedule_share(e->count[site], e->lengths[site], depth, lengths);
 }
@@ -17,8 +18,13 @@ static void set_basis(struct tleg_basis *basis, int32_t tensors, const float *fi
     }
 }
 
-void tleg_expander_at(const tleg_expander *e, const int32_t *lengths, enum tleg_site site, int32_t layer,
-                      struct tleg_layer_bases *bases) {
+struct layer_bases {
+    struct tleg_basis weight, bias; /* of no tensors: none */
+};
+
+/* What a site's weight and bias are in layer 0..depth-1. */
+static void find_bases(const tleg_expander *e, const int32_t *lengths, enum tleg_site site, int32_t layer,
+                       struct layer_bases *bases) {
     for (int s = 0; s < (int)site; s++)
         lengths += e->count[s];
     const struct tleg_layer_place place = tleg_schedule_at(e->count[site], lengths, layer);
@@ -29,7 +35,8 @@ void tleg_expander_at(const tleg_expander *e, const int32_t *lengths, enum tleg_
     set_basis(&bases->bias, segment->tensors, segment->bias, e->bias_step[site], c);
 }
 
-void tleg_expander_vector(const tleg_expander *e, const struct tleg_basis *basis, size_t count, float *out) {
+/* out = the sum, rounded to the expander's element type, as f32. */
+static void expand_vector(const tleg_expander *e, const struct tleg_basis *basis, size_t count, float *out) {
     tleg_expand(e->kernels, basis, 0, count, TLEG_F32, out);
     tleg_round_vector(e->kernels, e->config.c.dtype, count, out, out);
 }
@@ -53,8 +60,8 @@ static void lay_out(struct expansion *x) {
         size_t count = tleg_site_is_vector(site) ? 0 : x->expander->packed[site];
         x->first[site + 1] = x->first[site] + (int64_t)((count + STRETCH - 1) / STRETCH);
         for (int32_t l = 0; count && l < depth; l++) {
-            struct tleg_layer_bases bases = {0};
-            tleg_expander_at(x->expander, x->lengths, site, l, &bases);
+            struct layer_bases bases = {0};
+            find_bases(x->expander, x->lengths, site, l, &bases);
             x->layers[site * depth + l] =
                 (struct tleg_formed){bases.weight, tleg_model_layer(x->model, l) + x->model->layout.weight[site]};
         }
@@ -79,16 +86,16 @@ static void expand_vectors(const struct expansion *x) {
     const tleg_expander *e = x->expander;
     for (int32_t l = 0; l < x->model->config.c.depth; l++)
         for (int site = 0; site < TLEG_SITES; site++) {
-            struct tleg_layer_bases bases;
+            struct layer_bases bases;
             if (!tleg_site_is_present(&e->config.c, site))
                 continue;
-            tleg_expander_at(e, x->lengths, site, l, &bases);
+            find_bases(e, x->lengths, site, l, &bases);
             char *layer = tleg_model_layer(x->model, l);
             const struct tleg_layer_layout *layout = &x->model->layout;
             if (bases.weight.count && tleg_site_is_vector(site))
-                tleg_expander_vector(e, &bases.weight, e->packed[site], (float *)(void *)(layer + layout->weight[site]));
+                expand_vector(e, &bases.weight, e->packed[site], (float *)(void *)(layer + layout->weight[site]));
             if (bases.bias.count)
-                tleg_expander_vector(e, &bases.bias, e->biases[site], (float *)(void *)(layer + layout->bias[site]));
+                expand_vector(e, &bases.bias, e->biases[site], (float *)(void *)(layer + layout->bias[site]));
         }
 }
 
@@ -155,7 +162,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const
     tleg_status status = make_model(context, expander, depth, model);
     if (status == TLEG_OK) {
         int32_t *shared = (int32_t *)(void *)(memory + layout.lengths);
-        tleg_expander_share_depth(expander, depth, shared);
+        share_depth(expander, depth, shared);
         status = expand_layers(context, &(struct expansion){.expander = expander,
                                                             .model = *model,
                                                             .lengths = shared,
@@ -172,7 +179,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const
 /* ---- one layer at a time ---- */
 
 static void set_depth(const void *owner, int32_t depth, void *state) {
-    tleg_expander_share_depth(owner, depth, state);
+    share_depth(owner, depth, state);
 }
 
 /* Forms a vector at *at and moves *at past it. */
@@ -180,7 +187,7 @@ static const float *form(const tleg_expander *e, const struct tleg_basis *basis,
     if (basis->count == 0)
         return NULL;
     float *out = *at;
-    tleg_expander_vector(e, basis, count, out);
+    expand_vector(e, basis, count, out);
     *at += tleg_size_align(count * sizeof(float)) / sizeof(float);
     return out;
 }
@@ -188,8 +195,8 @@ static const float *form(const tleg_expander *e, const struct tleg_basis *basis,
 static void get_layer(const void *owner, const void *state, int32_t layer, float *vectors, struct tleg_layer *out) {
     const tleg_expander *e = owner;
     for (int site = 0; site < TLEG_SITES; site++) {
-        struct tleg_layer_bases bases = {0};
-        tleg_expander_at(e, state, site, layer, &bases);
+        struct layer_bases bases = {0};
+        find_bases(e, state, site, layer, &bases);
         const float *bias = form(e, &bases.bias, e->biases[site], &vectors);
         if (tleg_site_is_vector(site)) {
             out->norm[site] = (struct tleg_norm){.weight = form(e, &bases.weight, e->packed[site], &vectors), .bias = bias};

@@ -45,20 +45,10 @@ void tleg_expander_network(const tleg_expander *expander, struct tleg_network *n
 tleg_status tleg_session_over_expander(tleg_context *context, const tleg_expander *expander, int32_t depth,
                                        const tleg_session_options *options, tleg_session **session);
 
-/* Where each layer of a depth lies: the lengths of all segments, `total` numbers, site after site. */
-void tleg_expander_share_depth(const tleg_expander *expander, int32_t depth, int32_t *lengths);
 /* The bytes that expanding to a depth needs beside the model; where its two arrays lie. */
 struct tleg_expansion_layout {
     size_t layers, lengths, bytes;
 };
 struct tleg_expansion_layout tleg_expansion_layout(const tleg_expander *expander, int32_t depth);
-/* What a site's weight and bias are in layer 0..depth-1. */
-struct tleg_layer_bases {
-    struct tleg_basis weight, bias; /* of no tensors: none */
-};
-void tleg_expander_at(const tleg_expander *expander, const int32_t *lengths, enum tleg_site site, int32_t layer,
-                      struct tleg_layer_bases *bases);
-/* out = the sum, rounded to the expander's element type, as f32. */
-void tleg_expander_vector(const tleg_expander *expander, const struct tleg_basis *basis, size_t count, float *out);
 
 #endif

@@ -84,7 +84,6 @@ tleg_status tleg_learngene_make(tleg_context *context, struct tleg_vit_config *c
         tleg_config_free(config);
         return tleg_fail_memory(context, "a learngene", sizeof *gene);
     }
-    atomic_init(&gene->references, 1);
     gene->allocator = context->allocator;
     gene->config = *config;
     gene->file = file;
@@ -102,14 +101,8 @@ tleg_status tleg_learngene_make(tleg_context *context, struct tleg_vit_config *c
     return TLEG_OK;
 }
 
-tleg_learngene *tleg_learngene_share(const tleg_learngene *gene) {
-    tleg_learngene *shared = (tleg_learngene *)(uintptr_t)gene; /* the count is all that changes */
-    atomic_fetch_add_explicit(&shared->references, 1, memory_order_relaxed);
-    return shared;
-}
-
 void TLEG_CALL tleg_learngene_free(tleg_learngene *gene) {
-    if (!gene || atomic_fetch_sub_explicit(&gene->references, 1, memory_order_acq_rel) != 1)
+    if (!gene)
         return;
     const struct tleg_allocator allocator = gene->allocator;
     tleg_release(&allocator, gene->memory, gene->bytes);

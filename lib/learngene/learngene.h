@@ -16,7 +16,6 @@ struct tleg_segment {
 };
 
 struct tleg_learngene {
-    atomic_int references;
     struct tleg_allocator allocator;
     struct tleg_vit_config config;
     struct tleg_segment *segments[TLEG_SITES];
@@ -30,8 +29,6 @@ struct tleg_learngene {
     void *memory;
     size_t bytes;
 };
-
-tleg_learngene *tleg_learngene_share(const tleg_learngene *gene);
 
 /* ---- schedule (schedule.c) ---- */
 /* The lengths of a site's segments at another depth: one layer each, then one at a time to the segment with the largest

@@ -56,8 +56,8 @@ static tleg_status put_labels(struct tleg_beside *reader, const size_t *names, i
 }
 
 /* id2label, an object of numbers and names; names that say nothing (LABEL_0) are left out. */
-static tleg_status pass_labels(struct tleg_beside *reader, size_t object) {
-    const size_t map = tleg_beside_member(reader, object, "id2label");
+static tleg_status pass_labels(struct tleg_beside *reader) {
+    const size_t map = tleg_beside_member(reader, TLEG_BESIDE_ROOT, "id2label");
     const int64_t count =
         tleg_json_kind(reader->json, map) == TLEG_JSON_OBJECT ? (int64_t)tleg_json_size(reader->json, map) : 0;
     if (count == 0 || reader->facts->classes != count)
@@ -319,8 +319,8 @@ static tleg_status put_rotary(struct tleg_beside *reader, const char *name, size
 }
 
 /* The size of pictures, where no position embedding tells it: what the model was made with, or the pictures' own. */
-static tleg_status pass_size(struct tleg_beside *reader, size_t object, size_t pictures) {
-    const size_t made = tleg_beside_member(reader, tleg_beside_member(reader, object, "model_args"), "img_size");
+static tleg_status pass_size(struct tleg_beside *reader, size_t pictures) {
+    const size_t made = tleg_beside_member(reader, tleg_beside_member(reader, TLEG_BESIDE_ROOT, "model_args"), "img_size");
     const size_t list = tleg_beside_member(reader, pictures, "input_size");
     int64_t height = 0, width = 0;
     if (tleg_beside_pair(reader, made, &height, &width)) {
@@ -417,28 +417,28 @@ static void put_architecture(struct tleg_beside *reader, const char *name, bool 
     tleg_beside_put(reader, "tleg.eps", has_wide_eps(name) ? "1e-5" : "1e-6"); /* as timm makes them */
 }
 
-static tleg_status read_timm(struct tleg_beside *reader, size_t object) {
+static tleg_status read_timm(struct tleg_beside *reader) {
     static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, TLEG_BESIDE_ANY};
     static const char *const of_all[][2] = {{"token", "cls"}, {"avg", "mean_all"}, {"map", NULL}, {"", NULL}, {NULL, NULL}};
     char name[TLEG_BESIDE_WORD];
     bool activation = false;
-    const size_t given = tleg_beside_member(reader, object, "pretrained_cfg"),
-                 pictures = tleg_beside_has(reader, given) ? given : object;
-    const size_t args = tleg_beside_member(reader, object, "model_args");
-    const size_t pooled = has_member(reader, args, "global_pool") ? args : object;
-    tleg_status status = hold(reader, object, "num_features", reader->facts->dim);
+    const size_t given = tleg_beside_member(reader, TLEG_BESIDE_ROOT, "pretrained_cfg"),
+                 pictures = tleg_beside_has(reader, given) ? given : TLEG_BESIDE_ROOT;
+    const size_t args = tleg_beside_member(reader, TLEG_BESIDE_ROOT, "model_args");
+    const size_t pooled = has_member(reader, args, "global_pool") ? args : TLEG_BESIDE_ROOT;
+    tleg_status status = hold(reader, TLEG_BESIDE_ROOT, "num_features", reader->facts->dim);
     if (status == TLEG_OK && reader->facts->classes > 0)
-        status = hold(reader, object, "num_classes", reader->facts->classes);
+        status = hold(reader, TLEG_BESIDE_ROOT, "num_classes", reader->facts->classes);
     if (status == TLEG_OK)
         status = tleg_beside_pass_word(reader, pooled, "global_pool", "tleg.pool",
                                        tleg_beside_is(reader, args, "pool_include_prefix", TLEG_JSON_TRUE) ? of_all : pools);
-    tleg_beside_word(reader, object, "architecture", name);
+    tleg_beside_word(reader, TLEG_BESIDE_ROOT, "architecture", name);
     if (status == TLEG_OK)
         status = read_model_args(reader, args, name, &activation);
     if (status == TLEG_OK)
         status = put_rotary(reader, name, args);
     if (status == TLEG_OK)
-        status = pass_size(reader, object, pictures);
+        status = pass_size(reader, pictures);
     if (strstr(name, "test_vit3")) /* timm's only pool that reads registers */
         tleg_beside_put(reader, "tleg.pool", "attention");
     put_architecture(reader, name, activation);
@@ -450,7 +450,9 @@ static tleg_status read_timm(struct tleg_beside *reader, size_t object) {
         status = tleg_beside_pass_word(reader, pictures, "crop_mode", "tleg.fit", fits);
     if (status == TLEG_OK)
         status = tleg_beside_pass_word(reader, pictures, "interpolation", "tleg.interpolation", filters);
-    return status == TLEG_OK ? pass_label_names(reader, has_member(reader, object, "label_names") ? object : pictures) : status;
+    return status == TLEG_OK
+               ? pass_label_names(reader, has_member(reader, TLEG_BESIDE_ROOT, "label_names") ? TLEG_BESIDE_ROOT : pictures)
+               : status;
 }
 
 /* ---- OpenCLIP ---- */
@@ -531,11 +533,11 @@ static tleg_status read_config(struct tleg_beside *reader) {
     if (tleg_beside_has(reader, open_clip))
         return read_open_clip(reader, open_clip);
     if (has_member(reader, TLEG_BESIDE_ROOT, "architecture") || has_member(reader, TLEG_BESIDE_ROOT, "pretrained_cfg"))
-        return read_timm(reader, TLEG_BESIDE_ROOT);
+        return read_timm(reader);
     if (!has_member(reader, TLEG_BESIDE_ROOT, "model_type") && !has_member(reader, TLEG_BESIDE_ROOT, "architectures"))
         return TLEG_OK; /* of something else */
     const tleg_status status = read_hugging_face(reader, find_tower(reader));
-    return status == TLEG_OK ? pass_labels(reader, TLEG_BESIDE_ROOT) : status;
+    return status == TLEG_OK ? pass_labels(reader) : status;
 }
 
 /* ---- all of them ---- */

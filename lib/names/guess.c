@@ -65,7 +65,7 @@ bool tleg_guess_is_bias(const struct tleg_guess *guess, const struct tleg_entry 
 
 /* ---- layers ---- */
 
-bool tleg_guess_in_layers(const struct tleg_guess *guess, const char *name) {
+static bool is_in_layers(const struct tleg_guess *guess, const char *name) {
     const size_t length = strlen(guess->layer);
     return strncmp(name, guess->layer, length) == 0 && name[length] >= '0' && name[length] <= '9';
 }
@@ -213,7 +213,7 @@ static bool is_of_copy(const struct tleg_guess *guess, const struct tleg_entry *
 }
 
 static bool is_outside(const struct tleg_guess *guess, const struct tleg_entry *entry) {
-    return !tleg_guess_in_layers(guess, entry->name) && !tleg_guess_is_bias(guess, entry) && tleg_dtype_is_real(entry->dtype) &&
+    return !is_in_layers(guess, entry->name) && !tleg_guess_is_bias(guess, entry) && tleg_dtype_is_real(entry->dtype) &&
            !is_of_copy(guess, entry);
 }
 

@@ -22,7 +22,6 @@ void tleg_guess_say(const struct tleg_guess *guess, const char *format, ...) TLE
 
 /* "PREFIX0.REST": the rest, when `name` is of the first layer; else NULL. */
 const char *tleg_guess_rest(const struct tleg_guess *guess, const char *name);
-bool tleg_guess_in_layers(const struct tleg_guess *guess, const char *name);
 
 /* Whether a name holds one of the words, with capitals as small letters; one with a mark where a word of the name begins,
  * "<pre", or where it is all of that word, "=m". */

@@ -30,13 +30,6 @@ bool tleg_dtype_is_of_weights(int32_t dtype) {
     return dtype > 0 && dtype < TYPES_END && types[dtype].weights;
 }
 
-int32_t tleg_dtype_find(const char *name, size_t length) {
-    for (int32_t dtype = 1; dtype < TYPES_END; dtype++)
-        if (strlen(types[dtype].name) == length && memcmp(types[dtype].name, name, length) == 0)
-            return dtype;
-    return 0;
-}
-
 static uint32_t bits_of(float value) {
     uint32_t bits;
     memcpy(&bits, &value, sizeof(bits));

@@ -6,9 +6,8 @@
 #include <tleg/tensor.h>
 
 /* ---- element types (dtype.c) ---- */
-size_t tleg_dtype_size(int32_t dtype);                    /* bytes; 0 when unknown */
-const char *tleg_dtype_name(int32_t dtype);               /* safetensors' name: "F32", "BF16", ...; NULL when unknown */
-int32_t tleg_dtype_find(const char *name, size_t length); /* 0 when unknown */
+size_t tleg_dtype_size(int32_t dtype);      /* bytes; 0 when unknown */
+const char *tleg_dtype_name(int32_t dtype); /* safetensors' name: "F32", "BF16", ...; NULL when unknown */
 
 /* Rounded to nearest, ties to even; NaN stays NaN (quiet, sign and upper payload bits kept, as x86 and ARM do). */
 uint16_t tleg_f16_from_f32(float value);

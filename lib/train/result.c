@@ -73,7 +73,7 @@ static void put_layers(const tleg_trainer *t, const float *values, tleg_model *m
             const enum tleg_site site = model->layout.tensor[i].site;
             const bool bias = model->layout.tensor[i].bias;
             const struct tleg_train_segment *segment = &t->segments[site][l];
-            tleg_layer_put(&at, site, bias, values + (bias ? segment->bias : segment->weight), NULL);
+            tleg_layer_put(&at, site, bias, values + (bias ? segment->bias : segment->weight));
         }
     }
 }

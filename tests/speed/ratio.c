@@ -75,7 +75,7 @@ static double gelu(struct work *w) {
 }
 
 static double expand(struct work *w, int32_t dtype, int size) {
-    struct tleg_basis basis = tleg_basis_line(w->x, w->x + COUNT, 0.25F);
+    struct tleg_basis basis = bench_line(w->x, w->x + COUNT, 0.25F);
     for (int i = 0; i < 20; i++)
         tleg_expand(w->kernels, &basis, 0, COUNT, dtype, w->y);
     return 20.0 * COUNT * (8 + size);

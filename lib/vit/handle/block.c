@@ -69,8 +69,8 @@ static void pack_tensors(tleg_block *block, const tleg_block_options *options) {
     list_tensors(options, tensors);
     const struct tleg_layer_at at = {block->kernels, &block->config, &block->layout, block->memory};
     struct tleg_parameter p = {0};
-    while (tleg_each_parameter(&block->config, &p)) /* f32: no scratch */
-        tleg_layer_put(&at, p.site, p.bias, tensors[p.site][p.bias]->data, NULL);
+    while (tleg_each_parameter(&block->config, &p))
+        tleg_layer_put(&at, p.site, p.bias, tensors[p.site][p.bias]->data);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_block_create(tleg_context *context, const tleg_block_options *options, tleg_block **out) {

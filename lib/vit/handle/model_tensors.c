@@ -7,15 +7,15 @@ static bool slot_present(const tleg_model *model, int slot) {
     return model->outer_names[slot][0] != 0;
 }
 
-static int64_t slots_present(const tleg_model *model, int first, int end) {
+static int64_t slots_present(const tleg_model *model, int end) {
     int64_t count = 0;
-    for (int slot = first; slot < end; slot++)
+    for (int slot = 0; slot < end; slot++)
         count += slot_present(model, slot);
     return count;
 }
 
 int64_t tleg_model_count(const tleg_model *model) {
-    return slots_present(model, 0, TLEG_SLOTS) + model->layout.tensors * model->config.c.depth;
+    return slots_present(model, TLEG_SLOTS) + model->layout.tensors * model->config.c.depth;
 }
 
 static void outer_entry(const tleg_model *model, int first, int64_t index, struct tleg_model_entry *entry) {
@@ -36,7 +36,7 @@ static void layer_entry(const tleg_model *model, int64_t index, struct tleg_mode
 }
 
 void tleg_model_entry(const tleg_model *model, int64_t index, struct tleg_model_entry *entry) {
-    int64_t before = slots_present(model, 0, TLEG_SLOT_NORM_WEIGHT), layers = model->layout.tensors * model->config.c.depth;
+    int64_t before = slots_present(model, TLEG_SLOT_NORM_WEIGHT), layers = model->layout.tensors * model->config.c.depth;
     if (index < before)
         outer_entry(model, 0, index, entry);
     else if (index < before + layers)

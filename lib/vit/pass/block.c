@@ -88,7 +88,8 @@ struct tleg_scratch tleg_block_scratch(const struct tleg_kernels *kernels, const
     return most;
 }
 
-struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x) {
+/* x (M, D) through a norm. */
+static struct tleg_rows rows_norm(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x) {
     return (struct tleg_rows){.kind = TLEG_ROWS_LAYERNORM,
                               .x = tleg_view_f32(x, shape->dim),
                               .norm_weight = norm->weight,
@@ -101,7 +102,7 @@ struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const stru
 struct tleg_rows tleg_rows_input(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x) {
     if (shape->norm_after)
         return (struct tleg_rows){.kind = TLEG_ROWS_PLAIN, .x = tleg_view_f32(x, shape->dim)};
-    return tleg_rows_norm(shape, norm, x);
+    return rows_norm(shape, norm, x);
 }
 
 /* Plain rows, but for their kind, with the norm at a site that may be there. */

@@ -46,9 +46,8 @@ struct tleg_branch_scales {
 /* y = block(x); x, y (B, N, D). y may be x where nothing is kept; NULL: only what is kept is wanted. */
 void tleg_block_pass(const struct tleg_exec *exec, const struct tleg_block_shape *shape, const struct tleg_layer *layer,
                      struct tleg_branch_scales scales, const float *x, const struct tleg_block_places *places, float *y);
-/* The rows that products read: x (M, D) through a norm; a half's input, which is that where norms stand before branches; mixed;
- * and hidden (M, fc1), `activated` where it was stored so. */
-struct tleg_rows tleg_rows_norm(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x);
+/* The rows that products read: a half's input x (M, D), through its norm where norms stand before branches; mixed; and
+ * hidden (M, fc1), `activated` where it was stored so. */
 struct tleg_rows tleg_rows_input(const struct tleg_block_shape *shape, const struct tleg_norm *norm, const float *x);
 struct tleg_rows tleg_rows_mixed(const struct tleg_block_shape *shape, const struct tleg_layer *layer, struct tleg_view mixed);
 /* Rotary positions, where the block has them: qkv, or its gradient backwards, (M, 3A) of f32. */
@@ -112,7 +111,7 @@ struct tleg_pooled {
     float *out;  /* (heads, B, D): what each head reads */
     float *seen; /* (heads, B, D): what the norm saw, where that is not x itself, for the way back; NULL: not wanted */
     float *rows; /* (patches or tokens, D): scratch; NULL: x is not read again, and its own memory serves */
-    float *room; /* tleg_ends_room floats, which the way back reads and writes */
+    float *room; /* tleg_ends.room floats, which the way back reads and writes */
 };
 /* What the images of a batch are conditioned on (B); NULL: time 0, the last of the labels (the null label, if there is one). */
 struct tleg_asked {
@@ -180,9 +179,6 @@ struct tleg_ends { /* the backward ones are NULL in a build without training */
 extern const struct tleg_ends tleg_classifier_ends;
 struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                                       int64_t batch, bool backward);
-
-/* 0 but for attention pooling and a representation layer. */
-size_t tleg_ends_room(const tleg_config *config, int64_t batch, bool backward);
 
 /* ---- embed.c, readout.c, attention_pool.c, representation.c: the parts of tleg_classifier_ends ---- */
 /* x (prefix, D) = every token, in order, plus its row of pos (placed, D) where it has one. */

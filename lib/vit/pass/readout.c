@@ -92,7 +92,8 @@ static size_t pool_room(const tleg_config *config, int64_t batch, bool backward)
     return config->representation && backward ? (size_t)(many * config->dim) : 0;
 }
 
-size_t tleg_ends_room(const tleg_config *config, int64_t batch, bool backward) {
+/* 0 but for attention pooling and a representation layer. */
+static size_t room_of(const tleg_config *config, int64_t batch, bool backward) {
     size_t own = 0, room;
     const int64_t shape[] = {batch, tleg_config_pooled(config), backward ? 2 : 1};
     if (config->representation && !tleg_size_product(shape, 3, &own))
@@ -239,7 +240,7 @@ const struct tleg_ends tleg_classifier_ends = {.embed = tleg_embed,
                                                .read_out = read_out,
                                                .read_out_backward = TLEG_BACKWARD(read_out_backward),
                                                .scratch = tleg_ends_scratch,
-                                               .room = tleg_ends_room};
+                                               .room = room_of};
 
 struct tleg_scratch tleg_ends_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype,
                                       int64_t batch, bool backward) {

@@ -73,7 +73,7 @@ static tleg_status check_patch_key(const struct tleg_config_reader *reader, cons
     char expected[TLEG_EXTENT_TEXT], has[TLEG_EXTENT_TEXT];
     struct tleg_extent given;
     bool found;
-    const tleg_status status = tleg_read_extent(reader, "tleg.patch_size", TLEG_MAX_IMAGE, &found, &given);
+    const tleg_status status = tleg_read_extent(reader, "tleg.patch_size", &found, &given);
     if (status != TLEG_OK || !found || tleg_extent_same(given, patch))
         return status;
     return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.patch_size: expected %s as %s has, found %s", reader->label,

@@ -45,7 +45,7 @@ static tleg_status read_image_key(struct tleg_config_reader *reader) {
     char patch[TLEG_EXTENT_TEXT], pixels[TLEG_EXTENT_TEXT];
     struct tleg_extent given = {0};
     bool found;
-    const tleg_status status = tleg_read_extent(reader, "tleg.image_size", TLEG_MAX_IMAGE, &found, &given);
+    const tleg_status status = tleg_read_extent(reader, "tleg.image_size", &found, &given);
     c->no_positions = !reader->computed;
     c->unplaced = tleg_config_prefix(c);
     if (status != TLEG_OK)
@@ -119,7 +119,7 @@ static tleg_status read_grid(struct tleg_config_reader *reader, int64_t rows, st
     tleg_config *c = reader->c;
     const struct tleg_extent patch = tleg_config_patch(c);
     bool found;
-    const tleg_status status = tleg_read_extent(reader, "tleg.image_size", TLEG_MAX_IMAGE, &found, pixels);
+    const tleg_status status = tleg_read_extent(reader, "tleg.image_size", &found, pixels);
     if (status != TLEG_OK)
         return status;
     const struct tleg_extent wanted = found ? grid_of(c, *pixels, tleg_config_draws(c)) : (struct tleg_extent){0};

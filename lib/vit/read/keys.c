@@ -99,12 +99,11 @@ tleg_status tleg_read_integer(const struct tleg_config_reader *reader, const cha
                      reader->label, key, (int)most, text);
 }
 
-tleg_status tleg_read_extent(const struct tleg_config_reader *reader, const char *key, int32_t most, bool *found,
-                             struct tleg_extent *value) {
+tleg_status tleg_read_extent(const struct tleg_config_reader *reader, const char *key, bool *found, struct tleg_extent *value) {
     const char *text = tleg_file_get_metadata(reader->file, key), *cross = text ? strchr(text, 'x') : NULL;
     char height[16];
     if (!cross) {
-        const tleg_status status = tleg_read_integer(reader, key, most, found, &value->height);
+        const tleg_status status = tleg_read_integer(reader, key, TLEG_MAX_IMAGE, found, &value->height);
         value->width = value->height;
         return status;
     }
@@ -113,12 +112,12 @@ tleg_status tleg_read_extent(const struct tleg_config_reader *reader, const char
     if (length < sizeof height) {
         memcpy(height, text, length);
         height[length] = '\0';
-        if (parse_integer(height, most, &value->height) && parse_integer(cross + 1, most, &value->width))
+        if (parse_integer(height, TLEG_MAX_IMAGE, &value->height) && parse_integer(cross + 1, TLEG_MAX_IMAGE, &value->width))
             return TLEG_OK;
     }
     return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                      "%s: %s: expected a whole number from 1 to %d, or height and width as \"24x40\", found \"%s\"",
-                     reader->label, key, (int)most, text);
+                     reader->label, key, TLEG_MAX_IMAGE, text);
 }
 
 /* `"one", "two" or "three"`, as much of it as there is room for. */

@@ -29,9 +29,8 @@ tleg_status tleg_read_needs(struct tleg_config_reader *reader);
 /* *value stays as it is, and *found is false, when the key is absent. FORMAT names the key. */
 tleg_status tleg_read_integer(const struct tleg_config_reader *reader, const char *key, int32_t most, bool *found,
                               int32_t *value);
-/* Likewise a height and a width with an x between them, or one number for both. */
-tleg_status tleg_read_extent(const struct tleg_config_reader *reader, const char *key, int32_t most, bool *found,
-                             struct tleg_extent *value);
+/* Likewise a height and a width of pixels with an x between them, or one number for both. */
+tleg_status tleg_read_extent(const struct tleg_config_reader *reader, const char *key, bool *found, struct tleg_extent *value);
 /* Whether the key's value is "?", by which rules for names leave it to whoever opens the file. */
 bool tleg_read_asks(const struct tleg_config_reader *reader, const char *key);
 /* 1, 2, ...: which of `words`, which NULL ends, is the key's value; 0 when it is absent. UNSUPPORTED names another. */

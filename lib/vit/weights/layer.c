@@ -79,11 +79,11 @@ size_t tleg_layer_scratch(const struct tleg_kernels *kernels, const tleg_config 
     return most;
 }
 
-void tleg_layer_put(const struct tleg_layer_at *at, enum tleg_site site, bool bias, const float *values, float *scratch) {
+void tleg_layer_put(const struct tleg_layer_at *at, enum tleg_site site, bool bias, const float *values) {
     char *place = place_of(at, site, bias);
     int64_t n, k;
     if (!bias && tleg_site_matrix(at->config, site, &n, &k)) {
-        tleg_pack_as(at->kernels, at->layout->dtype, n, k, values, scratch, place);
+        tleg_pack_as(at->kernels, at->layout->dtype, n, k, values, NULL, place);
         return;
     }
     struct tleg_spec spec;

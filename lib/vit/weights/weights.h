@@ -77,8 +77,8 @@ tleg_status tleg_layer_read(tleg_context *context, const struct tleg_layer_at *a
                             tleg_numbers *numbers, void *source, float *scratch);
 /* Floats of scratch that serve every site. */
 size_t tleg_layer_scratch(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype);
-/* Puts a row-major f32 tensor into a layer; `scratch` holds layout->packed[site] floats (not needed for F32 or vectors). */
-void tleg_layer_put(const struct tleg_layer_at *at, enum tleg_site site, bool bias, const float *values, float *scratch);
+/* Puts a row-major f32 tensor into a layer of F32. */
+void tleg_layer_put(const struct tleg_layer_at *at, enum tleg_site site, bool bias, const float *values);
 /* out = values rounded to dtype, as f32; may be in place. */
 void tleg_round_vector(const struct tleg_kernels *kernels, int32_t dtype, size_t count, const float *values, float *out);
 /* Packs a row-major W (n, k) as elements of dtype; scratch as above. */

@@ -339,26 +339,6 @@ static void a_failed_save_leaves_the_former_file(void **state) {
 
 /* ---- handles ---- */
 
-static void a_shared_learngene_lives_until_its_last_owner(void **state) {
-    (void)state;
-    struct counter counter;
-    support_counter(&counter);
-    tleg_context_options options = support_counted(&counter);
-    tleg_context *counted;
-    assert_int_equal(tleg_context_create(&options, &counted), TLEG_OK);
-    tleg_config config = small();
-    tleg_learngene *gene, *shared;
-    OK(counted, tleg_learngene_create(counted, &config, 1, &gene));
-    tleg_context_free(counted); /* not needed by the handle */
-    shared = tleg_learngene_share(gene);
-    tleg_learngene_free(gene);
-    assert_true(counter.live > 0);
-    must_be_constant(shared, "norm.weight", 1);
-    tleg_learngene_free(shared);
-    assert_int_equal(counter.live, 0);
-    assert_int_equal(counter.wrong, 0);
-}
-
 static tleg_status use_everything(tleg_context *with, const unsigned char *bytes, size_t size) {
     tleg_learngene *gene, *fresh;
     tleg_tensor *tensor = NULL;
@@ -460,7 +440,6 @@ int main(void) {
         cmocka_unit_test(saved_and_opened_again_it_has_the_same_bits),
         cmocka_unit_test(labels_and_numbers_survive_saving),
         cmocka_unit_test(a_failed_save_leaves_the_former_file),
-        cmocka_unit_test(a_shared_learngene_lives_until_its_last_owner),
         cmocka_unit_test(any_allocation_may_fail),
         cmocka_unit_test(null_is_an_argument_error),
     };

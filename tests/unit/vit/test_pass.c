@@ -59,7 +59,7 @@ static char *make_layer(struct tleg_layer_layout *layout, struct tleg_layer *lay
     struct tleg_parameter p = {0};
     for (uint64_t seed = 1; tleg_each_parameter(&config, &p); seed++) {
         float *values = support_values(seed, p.count, 1, 0);
-        tleg_layer_put(&at, p.site, p.bias, values, NULL);
+        tleg_layer_put(&at, p.site, p.bias, values);
         free(values);
     }
     tleg_layer_view(layout, &config, memory, layer);

@@ -23,7 +23,7 @@ static tleg_status check_later(tleg_context *context, tleg_config *c) {
         c->channels = 3;
     if (tleg_config_draws(c) ? c->channels < 1 || c->channels > TLEG_MAX_CHANNELS : c->channels != 1 && c->channels != 3)
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "tleg_config.channels: this version expects %s, found %d",
-                         tleg_config_draws(c) ? "1 to 64" : "1 or 3", (int)c->channels);
+                         tleg_config_draws(c) ? "1 to " TLEG_LIMIT_TEXT(TLEG_MAX_CHANNELS) : "1 or 3", (int)c->channels);
     return tleg_check_reserved(context, "tleg_config.reserved", c->reserved == NULL);
 }
 
@@ -173,7 +173,8 @@ static tleg_status check_rotary(tleg_context *context, tleg_config *c) {
         c->rotary_base = tleg_default_rotary_base(c->rotary);
     if (status == TLEG_OK && c->rotary)
         status = check_number(context, "tleg_config.rotary_base", c->rotary_base,
-                              c->rotary_base > 1 && c->rotary_base <= TLEG_MOST_ROTARY_BASE, "more than 1, at most 1e12");
+                              c->rotary_base > 1 && c->rotary_base <= TLEG_MOST_ROTARY_BASE,
+                              "more than 1, at most " TLEG_LIMIT_TEXT(TLEG_MOST_ROTARY_BASE));
     if (status == TLEG_OK && c->no_positions && !c->rotary)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
                          "tleg_config.no_positions: expected 0 without rotary positions, found 1");
@@ -290,10 +291,11 @@ static tleg_status check_numbers(tleg_context *context, tleg_config *c) {
     if (status == TLEG_OK)
         status = check_number(context, "tleg_config.crop", c->crop, c->crop > 0 && c->crop <= 1, "more than 0, at most 1");
     for (int k = 0; status == TLEG_OK && k < 3; k++)
-        status = check_number(context, "tleg_config.mean", c->mean[k], fabs(c->mean[k]) <= TLEG_MOST_COLOUR, "-1e30 to 1e30");
+        status = check_number(context, "tleg_config.mean", c->mean[k], fabs(c->mean[k]) <= TLEG_MOST_COLOUR,
+                              "-" TLEG_LIMIT_TEXT(TLEG_MOST_COLOUR) " to " TLEG_LIMIT_TEXT(TLEG_MOST_COLOUR));
     for (int k = 0; status == TLEG_OK && k < 3; k++)
         status = check_number(context, "tleg_config.std", c->std[k], c->std[k] > 0 && c->std[k] <= TLEG_MOST_COLOUR,
-                              "numbers above 0, at most 1e30");
+                              "numbers above 0, at most " TLEG_LIMIT_TEXT(TLEG_MOST_COLOUR));
     return status;
 }
 
@@ -318,13 +320,12 @@ static tleg_status check_labels(tleg_context *context, const tleg_config *c) {
 
 /* Copies the host's texts, the schedule in the form in which it is saved. */
 static tleg_status take_texts(tleg_context *context, const struct tleg_schedule *schedule, struct tleg_vit_config *config) {
-    const size_t bytes = tleg_schedule_text(schedule, NULL) + 1;
-    char *text = tleg_alloc(&context->allocator, bytes);
-    if (!text)
-        return tleg_fail_memory(context, "a schedule", bytes);
-    tleg_schedule_text(schedule, text);
+    size_t bytes;
+    char *text;
+    tleg_status status = tleg_schedule_write(context, schedule, &text, &bytes);
     const struct tleg_config_texts texts = {.labels = config->c.labels, .schedule = text, .label_count = config->c.label_count};
-    const tleg_status status = tleg_config_set_texts(context, config, &texts);
+    if (status == TLEG_OK)
+        status = tleg_config_set_texts(context, config, &texts);
     tleg_release(&context->allocator, text, bytes);
     return status;
 }

@@ -11,11 +11,14 @@ enum {
     TLEG_MAX_HIDDEN = 262144,
     TLEG_MAX_CLASSES = 1048576,
     TLEG_MAX_GRID = 1024, /* patches along a side */
-    TLEG_MAX_REGISTERS = 1024,
-    TLEG_MAX_CHANNELS = 64 /* of what generators draw */
+    TLEG_MAX_REGISTERS = 1024
 };
+#define TLEG_MAX_CHANNELS 64 /* of what generators draw */
 #define TLEG_MOST_ROTARY_BASE 1e12
 #define TLEG_MOST_COLOUR 1e30 /* of a mean and a std */
+/* One of these three as a text. */
+#define TLEG_LIMIT_TEXT(limit) TLEG_LIMIT_WORDS(limit)
+#define TLEG_LIMIT_WORDS(words) #words
 /* As files have TLEG_INTERPOLATION_* and the like, in their order from 1, with NULL at the end. */
 extern const char *const tleg_interpolation_words[],
     *const tleg_fit_words[], *const tleg_mlp_words[], *const tleg_pool_words[], *const tleg_branch_norm_words[],

@@ -244,3 +244,12 @@ size_t tleg_schedule_text(const struct tleg_schedule *schedule, char *out) {
         out[text.length] = '\0';
     return text.length;
 }
+
+tleg_status tleg_schedule_write(tleg_context *context, const struct tleg_schedule *schedule, char **text, size_t *bytes) {
+    *bytes = tleg_schedule_text(schedule, NULL) + 1;
+    *text = tleg_alloc(&context->allocator, *bytes);
+    if (!*text)
+        return tleg_fail_memory(context, "a schedule", *bytes);
+    tleg_schedule_text(schedule, *text);
+    return TLEG_OK;
+}

@@ -26,6 +26,8 @@ void tleg_schedule_set_shared(struct tleg_schedule *schedule, enum tleg_site sit
 /* Writes the schedule as JSON without blanks, sites in the order of enum tleg_site; "" when no site is named. Returns the
  * length; `out` NULL: only that. */
 size_t tleg_schedule_text(const struct tleg_schedule *schedule, char *out);
+/* The same into memory of the context's, *bytes long. MEMORY, and *text is NULL. */
+tleg_status tleg_schedule_write(tleg_context *context, const struct tleg_schedule *schedule, char **text, size_t *bytes);
 /* One segment of that: [12,true], [12,false], [12,"chebyshev",4]. */
 void tleg_span_text(const struct tleg_span *span, struct tleg_text *text);
 void tleg_schedule_free(struct tleg_schedule *schedule); /* zeroed is allowed */

@@ -67,6 +67,10 @@ bool tleg_size_product(const int64_t *shape, int32_t rank, size_t *out);
 /* Whether the sizes, none below 0, have a product of at most 2^40 even without those of 0: then sums of many of them, and
  * products of all in any order, fit 64 bits. */
 bool tleg_size_countable(const int64_t *shape, int32_t rank);
+/* The largest number whose square is not above `number`, at most 65536; 0 where that is below 1. */
+int64_t tleg_size_root(int64_t number);
+/* Whether a number above 0 is a square, and its side. */
+bool tleg_size_is_square(int64_t number, int64_t *side);
 
 /* ---- memory (alloc.c) ---- */
 struct tleg_allocator {

@@ -40,3 +40,15 @@ bool tleg_size_countable(const int64_t *shape, int32_t rank) {
         left = shape[i] < 0 ? 0 : shape[i] > 0 ? left / shape[i] : left;
     return left > 0;
 }
+
+int64_t tleg_size_root(int64_t number) {
+    int64_t root = 0;
+    while (root < 65536 && (root + 1) * (root + 1) <= number)
+        root++;
+    return root;
+}
+
+bool tleg_size_is_square(int64_t number, int64_t *side) {
+    *side = tleg_size_root(number);
+    return *side > 0 && *side * *side == number;
+}

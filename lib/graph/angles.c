@@ -124,7 +124,7 @@ static bool find_base(const struct tables *t, struct tleg_angles *a) {
     double whole = angle_at(t, a->x_first, t->grid - 1, slowest) - start;
     whole += turn * nearbyint((rough * way - whole) / turn);
     const double base = pow(whole / way, -(double)t->quarter / slowest);
-    if (!(base > 1) || !(base < 1e12))
+    if (!(base > 1) || !(base < TLEG_MOST_ROTARY_BASE))
         return false;
     for (int digits = 0; digits < 9; digits++) {
         const double scale = pow(10, digits - floor(log10(base)));

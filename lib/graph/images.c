@@ -32,11 +32,8 @@ static int64_t grid_of(const struct constant *table, int64_t dim, bool added) {
         return shape[2] <= 512 ? shape[2] : 0;
     if (rank < 2 || rank > 3 || (rank == 3 && shape[0] != 1) || shape[rank - 1] != dim)
         return 0;
-    int64_t side = 1;
-    while ((side + 1) * (side + 1) <= shape[rank - 2] && side < 512)
-        side++;
-    const int64_t more = shape[rank - 2] - side * side;
-    return more == 1 || (more <= 2 && (rank == 3 || added)) ? side : 0;
+    const int64_t side = tleg_size_root(shape[rank - 2]), more = shape[rank - 2] - side * side;
+    return side <= 512 && (more == 1 || (more <= 2 && (rank == 3 || added))) ? side : 0;
 }
 
 /* By what the graph scales positions, whatever the images' size is: a factor that was computed when it was written. */

@@ -333,14 +333,11 @@ static tleg_status make_scheduled(tleg_context *context, const tleg_model *model
     if (status != TLEG_OK)
         return status;
     tleg_schedule_drop_absent(&parsed, &model->config.c);
-    const size_t bytes = tleg_schedule_text(&parsed, NULL) + 1;
-    char *text = tleg_alloc(&context->allocator, bytes);
-    if (text) {
-        tleg_schedule_text(&parsed, text);
+    size_t bytes;
+    char *text;
+    status = tleg_schedule_write(context, &parsed, &text, &bytes);
+    if (status == TLEG_OK)
         status = make_gene(context, model, text, gene);
-    } else {
-        status = tleg_fail_memory(context, "a schedule", bytes);
-    }
     tleg_release(&context->allocator, text, bytes);
     tleg_schedule_free(&parsed);
     return status;

@@ -289,7 +289,7 @@ static void say_places(const struct outside *outside) {
     for (int32_t k = 0; k + 1 < places->rank; k++)
         rows *= places->shape[k];
     const int64_t prefix = (outside->part[CLS] ? 1 : 0) + (outside->part[DIST] ? 1 : 0);
-    if (tleg_names_is_square(rows - prefix, &side) || tleg_names_is_square(rows, &side)) {
+    if (tleg_size_is_square(rows - prefix, &side) || tleg_size_is_square(rows, &side)) {
         if (strcmp(places->name, "pos_embed") != 0)
             tleg_guess_say(outside->guess, "%s -> pos_embed", places->name);
         return;

@@ -32,15 +32,9 @@ const struct tleg_entry *tleg_names_fellow(const tleg_file *file, const char *na
     return tleg_file_find(file, whole);
 }
 
-bool tleg_names_is_square(int64_t number, int64_t *side) {
-    for (*side = 1; *side * *side < number && *side < 65536;)
-        ++*side;
-    return *side * *side == number;
-}
-
 /* 3*P*P or P*P, never both. */
 bool tleg_names_patch(int64_t numbers, int32_t *channels, int64_t *side) {
-    *channels = numbers % 3 == 0 && tleg_names_is_square(numbers / 3, side) ? 3 : tleg_names_is_square(numbers, side) ? 1 : 0;
+    *channels = numbers % 3 == 0 && tleg_size_is_square(numbers / 3, side) ? 3 : tleg_size_is_square(numbers, side) ? 1 : 0;
     return *channels != 0 && numbers != 0;
 }
 

@@ -56,7 +56,6 @@ const struct tleg_entry *tleg_names_fellow(const tleg_file *file, const char *na
 /* Whether names end as the library's do, for patches and for attention: whoever reads them knows better what is missing. */
 bool tleg_names_are_ours(const tleg_file *file);
 
-bool tleg_names_is_square(int64_t number, int64_t *side);
 /* The channels and the side of a square patch of so many numbers, 3 P P or P P; false when there is none. */
 bool tleg_names_patch(int64_t numbers, int32_t *channels, int64_t *side);
 

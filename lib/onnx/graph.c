@@ -392,7 +392,7 @@ static void rotate(struct tleg_onnx_graph *graph, const char *x, const char *nam
 
 enum { Q, K, V, KINDS };
 
-/* What attention reads: PREFIX.q, .k and .v (B, N, D), which are split of PREFIX.WHOLE in as many parts as there are */
+/* What attention reads: q, k and v (B, N, D), those from `first` on split of `whole` (B, N, their widths). */
 static void split(struct tleg_onnx_graph *graph, const char *whole, int first, const char *sizes,
                   char flat[KINDS][VALUE_TEXT]) {
     struct node node = {.type = "Split", .in = {whole, sizes}, .attributes = {integer("axis", -1)}};

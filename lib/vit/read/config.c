@@ -110,9 +110,10 @@ static tleg_status read_patch(struct tleg_config_reader *reader) {
     const bool channels = draws ? entry->shape[1] <= TLEG_MAX_CHANNELS : entry->shape[1] == 1 || entry->shape[1] == 3;
     if (!channels || (draws && entry->shape[2] != entry->shape[3])) {
         char text[TLEG_SHAPE_TEXT];
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tensor \"%s\": expected shape [dim, %s], found %s",
-                         reader->label, name, draws ? "1 to 64 channels, patch, patch" : "1 or 3, patch height, patch width",
-                         tleg_shape_text(4, entry->shape, text));
+        return tleg_fail(
+            reader->context, TLEG_ERROR_FORMAT, "%s: tensor \"%s\": expected shape [dim, %s], found %s", reader->label, name,
+            draws ? "1 to " TLEG_LIMIT_TEXT(TLEG_MAX_CHANNELS) " channels, patch, patch" : "1 or 3, patch height, patch width",
+            tleg_shape_text(4, entry->shape, text));
     }
     c->channels = (int32_t)entry->shape[1];
     c->norm_before = tleg_read_has(reader, "norm_pre.weight");
@@ -555,9 +556,8 @@ static tleg_status read_branch_norm(struct tleg_config_reader *reader) {
 }
 
 static tleg_status read_pixel_norm(struct tleg_config_reader *reader) {
-    static const char *const words[] = {"no", "yes", NULL};
     int32_t word;
-    const tleg_status status = tleg_read_word(reader, "tleg.pixel_norm", words, &word);
+    const tleg_status status = tleg_read_word(reader, "tleg.pixel_norm", no_or_yes, &word);
     reader->c->pixel_norm = word == 2;
     return status;
 }
@@ -586,7 +586,8 @@ static tleg_status read_keys(struct tleg_config_reader *reader) {
 /* ---- texts ---- */
 
 struct found_texts { /* in memory of the context's, until the configuration has its own copies */
-    void *labels, *schedule;
+    void *labels;
+    char *schedule;
     const char **ignored;
     size_t label_bytes, schedule_bytes, ignored_bytes;
 };
@@ -597,13 +598,7 @@ static tleg_status find_texts(const struct tleg_config_reader *reader, struct fo
         status = tleg_read_labels(reader, &found->labels, &found->label_bytes);
     if (status != TLEG_OK || !reader->gene)
         return status;
-    const size_t bytes = tleg_schedule_text(&reader->schedule, NULL) + 1;
-    found->schedule = tleg_alloc(&reader->context->allocator, bytes);
-    if (!found->schedule)
-        return tleg_fail_memory(reader->context, "a schedule", bytes);
-    found->schedule_bytes = bytes;
-    tleg_schedule_text(&reader->schedule, found->schedule);
-    return TLEG_OK;
+    return tleg_schedule_write(reader->context, &reader->schedule, &found->schedule, &found->schedule_bytes);
 }
 
 static void free_texts(const struct tleg_allocator *allocator, struct found_texts *found) {

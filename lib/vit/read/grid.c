@@ -2,14 +2,6 @@
 #include "image/picture.h"
 #include "vit/read/private.h"
 
-/* The side of a square of `patches`, or 0 when there is none. */
-static int32_t square_root(int64_t patches) {
-    int32_t side = 1;
-    while (side < TLEG_MAX_GRID && (int64_t)side * side < patches)
-        side++;
-    return (int64_t)side * side == patches ? side : 0;
-}
-
 /* How many of the tokens before the patches have no row among `rows`, and the patches' grid: `wanted`, or where that is empty
  * a square; empty where nothing fits. A square may have a row for each token; or for all but the registers (DINOv2); or for
  * none (DeiT III, timm's no_embed_class). */
@@ -22,11 +14,10 @@ static struct tleg_extent find_grid(const tleg_config *c, int64_t rows, struct t
         return left == *unplaced ? wanted : (struct tleg_extent){0};
     }
     for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
-        const int64_t patches = rows - prefix + ways[k];
-        const int32_t side = patches > 0 ? square_root(patches) : 0;
+        int64_t side;
         *unplaced = ways[k];
-        if (side > 0)
-            return (struct tleg_extent){side, side};
+        if (tleg_size_is_square(rows - prefix + ways[k], &side) && side <= TLEG_MAX_GRID)
+            return (struct tleg_extent){(int32_t)side, (int32_t)side};
     }
     *unplaced = 0;
     return (struct tleg_extent){0};

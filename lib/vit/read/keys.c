@@ -27,14 +27,17 @@ void tleg_read_what(const struct tleg_config_reader *reader, const char *key, ch
 
 /* ---- tleg.needs: what a reader must know to compute what the file means ---- */
 
-/* "activation": tleg.activation is not GELU; "branch_norm": tleg.branch_norm is "after"; "rotary": there is tleg.rotary;
- * "pool_heads": attention pooling has other heads than the blocks; "pixel_norm": there is tleg.pixel_norm. */
+const char *const tleg_need_words[TLEG_NEEDS] = {[TLEG_NEED_ACTIVATION] = "activation",
+                                                 [TLEG_NEED_BRANCH_NORM] = "branch_norm",
+                                                 [TLEG_NEED_ROTARY] = "rotary",
+                                                 [TLEG_NEED_POOL_HEADS] = "pool_heads",
+                                                 [TLEG_NEED_PIXEL_NORM] = "pixel_norm"};
+
 static bool is_met(const char *word) {
-    static const char *const words[] = {"activation", "branch_norm", "rotary", "pool_heads", "pixel_norm"};
-    size_t k = 0;
-    while (k < sizeof words / sizeof *words && strcmp(words[k], word) != 0)
+    int k = 0;
+    while (k < TLEG_NEEDS && strcmp(tleg_need_words[k], word) != 0)
         k++;
-    return k < sizeof words / sizeof *words;
+    return k < TLEG_NEEDS;
 }
 
 /* The first word that this version does not know is refused by name. */

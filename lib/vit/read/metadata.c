@@ -79,22 +79,19 @@ static void add_needs(struct builder *builder, const tleg_config *config) {
         add_integer(builder, "tleg.pool_heads", config->pool_heads);
     if (config->pixel_norm)
         add_text(builder, "tleg.pixel_norm", "yes");
-    const struct {
-        bool needed;
-        const char *word;
-    } words[] = {{activation, "activation"},
-                 {config->norm_after != 0, "branch_norm"},
-                 {config->rotary != 0, "rotary"},
-                 {config->pool_heads != 0, "pool_heads"},
-                 {config->pixel_norm, "pixel_norm"}};
+    const bool needed[TLEG_NEEDS] = {[TLEG_NEED_ACTIVATION] = activation,
+                                     [TLEG_NEED_BRANCH_NORM] = config->norm_after != 0,
+                                     [TLEG_NEED_ROTARY] = config->rotary != 0,
+                                     [TLEG_NEED_POOL_HEADS] = config->pool_heads != 0,
+                                     [TLEG_NEED_PIXEL_NORM] = config->pixel_norm};
     const char *before = "[\"";
-    for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
-        if (!words[k].needed)
+    for (int k = 0; k < TLEG_NEEDS; k++) {
+        if (!needed[k])
             continue;
         if (*before == '[')
             begin(builder, "tleg.needs");
         tleg_text_put(&builder->text, before);
-        tleg_text_put(&builder->text, words[k].word);
+        tleg_text_put(&builder->text, tleg_need_words[k]);
         before = "\", \"";
     }
     if (*before != '[') {

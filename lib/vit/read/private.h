@@ -24,6 +24,16 @@ enum { TLEG_WHAT_TEXT = 1020 };
 void tleg_read_what(const struct tleg_config_reader *reader, const char *key, char text[TLEG_WHAT_TEXT]);
 /* Notes those among them that this version does not know: mistyped, or of a later one. */
 void tleg_read_note_keys(const struct tleg_config_reader *reader);
+/* What the words of tleg.needs say, in the order in which they are written. */
+enum tleg_need {
+    TLEG_NEED_ACTIVATION,  /* tleg.activation is not GELU, of a generator GELU with tanh */
+    TLEG_NEED_BRANCH_NORM, /* tleg.branch_norm is not "before" */
+    TLEG_NEED_ROTARY,      /* there is tleg.rotary */
+    TLEG_NEED_POOL_HEADS,  /* attention pooling has other heads than the blocks */
+    TLEG_NEED_PIXEL_NORM,  /* there is tleg.pixel_norm */
+    TLEG_NEEDS
+};
+extern const char *const tleg_need_words[TLEG_NEEDS];
 /* UNSUPPORTED names a word of tleg.needs that this version does not know. */
 tleg_status tleg_read_needs(struct tleg_config_reader *reader);
 /* *value stays as it is, and *found is false, when the key is absent. FORMAT names the key. */

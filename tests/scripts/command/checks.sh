@@ -47,6 +47,12 @@ must() {
 same() {
     must cmp -s "$1" "$2"
 }
+# has_python WHAT: whether there is a python3 to look at it with; where there is none that is said.
+has_python() {
+    command -v python3 >/dev/null && return
+    echo "SKIP $1: no python3"
+    return 1
+}
 # bytes: decimal numbers on standard input become bytes.
 bytes() {
     printf "$(awk '{ printf "\\%03o", $1 }')"

@@ -13,11 +13,13 @@ silent() {
 absent() {
     must test ! -e "$1"
 }
+python=
+has_python "cli: its words read as JSON" && python=python3
 # One line that is a JSON object, as far as a shell can see; python3 sees further.
 json() {
     must test "$(wc -l <out)" -eq 1
     case $(cat out) in "{"*"}") ;; *) fail "no JSON object on one line" ;; esac
-    if command -v python3 >/dev/null; then
+    if [ "$python" ]; then
         python3 -c 'import json, sys; json.load(open(sys.argv[1], encoding="utf-8"))' out 2>/dev/null || fail "no JSON"
     fi
 }

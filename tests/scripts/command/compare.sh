@@ -3,10 +3,10 @@
 # stopped, its table.   compare.sh TLEG
 tleg=$1
 [ -x "$tleg" ] || { echo "usage: compare.sh TLEG" >&2; exit 2; }
-command -v python3 >/dev/null || { echo "SKIP compare: no python3"; exit 77; }
 source=$PWD
 example=$source/examples/generation
 . "$(dirname "$0")/checks.sh"
+has_python compare || exit 77
 
 python3 -B - "$example" <<'END_OF_DATA' || exit 1
 import json, random, sys

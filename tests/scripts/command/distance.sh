@@ -5,10 +5,7 @@ tleg=$1
 [ -x "$tleg" ] || { echo "usage: distance.sh TLEG" >&2; exit 2; }
 fixtures=$(cd "$(dirname "$0")/../../fixtures/distance" && pwd)
 . "$(dirname "$0")/checks.sh"
-if ! command -v python3 >/dev/null; then
-    echo "SKIP distance: no python3 to make pictures with and to compare with"
-    exit 77
-fi
+has_python distance || exit 77
 
 # ---- two sets of pictures: as files in folders of classes and in one folder, and as tensors of -1 to 1 ----
 cat >make.py <<'P'

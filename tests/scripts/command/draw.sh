@@ -6,10 +6,7 @@ tleg=$1 scratch=$2
 [ -x "$tleg" ] || { echo "usage: draw.sh TLEG [SCRATCH_DIR]" >&2; exit 2; }
 . "$here/checks.sh"
 golden=${here%/scripts/*}/golden
-if ! command -v python3 >/dev/null; then
-    echo "SKIP draw: no python3 to compare numbers and to read pictures with"
-    exit 77
-fi
+has_python draw || exit 77
 
 # numbers.py far FILE NAME FILE NAME LIMIT: two tensors are no further apart. set FILE OUT TENSOR INDEX VALUE: of int64. drop FILE OUT
 # TENSOR: without it. wrap FILE OUT PREFIX...: each name after each prefix, and no metadata. png FILE [NUMBERS]: its width, height and channels; its pixels are those numbers.

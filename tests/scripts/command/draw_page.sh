@@ -27,7 +27,7 @@ must test "$(grep -c '<img alt="pictures drawn with [0-9]* layers" src="data:ima
 
 # ---- what it draws ----
 try 0 generate "$gene" --depth 6 --label Trouser,Pullover --count 4 --steps 12 --seed 3 -o clothes.st
-if command -v python3 >/dev/null; then
+if has_python "draw_page: what it draws"; then
     # a pullover fills its picture's middle, trousers leave the sides dark, and both stand before black
     must python3 -c '
 import json, struct
@@ -42,8 +42,6 @@ all_rows, middle = range(4, 24), range(9, 19)
 assert average(trousers, all_rows, range(0, 4)) < -0.8 and average(trousers, all_rows, range(24, 28)) < -0.8
 assert average(pullovers, middle, middle) > -0.3
 assert average(pullovers, middle, range(4, 8)) > average(trousers, middle, range(4, 8)) + 0.4'
-else
-    echo "SKIP draw_page what it draws: python3 is not installed"
 fi
 
 # ---- how far it is from real pictures, as docs/generation.md measures it ----

@@ -5,10 +5,7 @@ tleg=$1
 [ -x "$tleg" ] || { echo "usage: features.sh TLEG" >&2; exit 2; }
 fixtures=$(cd "$(dirname "$0")/../../fixtures/probe" && pwd)
 . "$(dirname "$0")/checks.sh"
-if ! command -v python3 >/dev/null; then
-    echo "SKIP features: no python3 to make pictures with and to compare with"
-    exit 77
-fi
+has_python features || exit 77
 
 # ---- pictures as big as the model's input, the same prepared by hand, and grey ones in IDX files ----
 cat >make.py <<'P'

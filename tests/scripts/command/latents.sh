@@ -4,10 +4,7 @@
 tleg=$1
 [ -x "$tleg" ] || { echo "usage: latents.sh TLEG" >&2; exit 2; }
 . "$(dirname "$0")/checks.sh"
-if ! command -v python3 >/dev/null; then
-    echo "SKIP latents: no python3 to write latents with"
-    exit 77
-fi
+has_python latents || exit 77
 
 # make FILE KEY=VALUE...: 24 latents of four channels and 8 x 8 numbers whose sign tells the label, as safetensors. type, labels (I64, I32,
 # none, or one number for the last), names, scale (the file's), times (what numbers are multiplied by), side, channels, name, bad, count.

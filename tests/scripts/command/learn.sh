@@ -5,11 +5,9 @@ tleg=$1
 [ -x "$tleg" ] || { echo "usage: learn.sh TLEG" >&2; exit 2; }
 . "$(dirname "$0")/checks.sh"
 
+has_python learn || exit 77
+
 # picture FILE R G B: a PNG of 8 x 8 pixels of one colour, grey where R alone is given
-if ! command -v python3 >/dev/null; then
-    echo "SKIP learn: no python3 to make pictures with"
-    exit 77
-fi
 cat >picture.py <<'P'
 import struct, sys, zlib
 name, seed, pixel = sys.argv[1], int(sys.argv[2]), [int(v) for v in sys.argv[3:]]

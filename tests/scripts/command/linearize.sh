@@ -2,29 +2,7 @@
 # tleg linearize: an expanded learngene comes back; what it says; its picture; what it refuses.   linearize.sh TLEG
 tleg=$1
 [ -x "$tleg" ] || { echo "usage: linearize.sh TLEG" >&2; exit 2; }
-case $tleg in /*) ;; *) tleg=$PWD/$tleg ;; esac
-scratch=$(mktemp -d) || exit 2
-trap 'rm -rf "$scratch"' EXIT
-cd "$scratch" || exit 2
-failures=0 now=
-
-fail() {
-    failures=$((failures + 1))
-    printf 'FAIL %s\n     %s\n' "$now" "$1"
-    sed 's/^/     stdout: /' out | head -n 5
-    sed 's/^/     stderr: /' err | head -n 5
-}
-# try CODE ARGUMENT...: the command ends with CODE; its words are in the files out and err.
-try() {
-    wanted=$1
-    shift
-    now="tleg $*"
-    "$tleg" "$@" >out 2>err
-    code=$?
-    [ $code -eq "$wanted" ] || fail "exit code $code, expected $wanted"
-}
-says() { grep -qF -e "$2" "$1" || fail "no \"$2\" in std$1"; }
-must() { "$@" || fail "not so: $*"; }
+. "$(dirname "$0")/checks.sh"
 
 try 0 new --dim 24 --heads 3 --image 16 --patch 4 --classes 3 --seed 5 -o gene.st
 try 0 expand gene.st --depth 7 -o model.st
@@ -115,7 +93,7 @@ must test "$(grep -o '<circle' line.svg | wc -l)" -eq 31
 must test "$(grep -c "class='axis'" line.svg)" -eq 6
 must test "$(grep -c "R² 1.00, PC1 100 %" line.svg)" -eq 4
 grep -qE 'nan|inf|href|url\(' line.svg && fail "odd words in the picture"
-if command -v python3 >/dev/null; then
+if has_python "linearize: its picture read as XML"; then
     python3 -c 'import xml.dom.minidom; xml.dom.minidom.parse("line.svg")' || fail "no XML"
 fi
 

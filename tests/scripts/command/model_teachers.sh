@@ -2,9 +2,9 @@
 # Models as teachers (--teacher FILE) that differ from the student in more than their numbers.   model_teachers.sh TLEG
 tleg=$1
 [ -x "$tleg" ] || { echo "usage: model_teachers.sh TLEG" >&2; exit 2; }
-command -v python3 >/dev/null || { echo "SKIP model_teachers: no python3"; exit 77; }
 sums=$PWD/tests/scripts/command/model_teachers.py
 . "$(dirname "$0")/checks.sh"
+has_python model_teachers || exit 77
 
 python3 "$sums" data || exit 1
 python3 "$sums" resized 48 || exit 1

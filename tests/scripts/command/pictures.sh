@@ -9,10 +9,7 @@ never() {
     checks=$((checks + 1))
     ! grep -qF -e "$2" "$1" || fail "\"$2\" in std$1"
 }
-if ! command -v python3 >/dev/null; then
-    echo "SKIP pictures: no python3 to make pictures with and to leave keys out"
-    exit 77
-fi
+has_python pictures || exit 77
 
 # ---- noise that is wider than high, and a file that does not say some of its keys ----
 cat >make.py <<'P'

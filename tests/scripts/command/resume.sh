@@ -31,7 +31,7 @@ printf 'red\ngreen\nviolet\n' >other.txt
 cp -r cifar others && cp other.txt others/batches.meta.txt
 try 1 distill $plain --from turned.st --depth 2 --epochs 1 --val others -o x.st
 says err "others: its 3 labels have other names than the 3 that are learned"
-if command -v python3 >/dev/null; then
+if has_python "resume: stored logits of classes in another order"; then
     # Stored logits have the data's own order.
     python3 -c '
 import json, struct
@@ -125,7 +125,7 @@ says out '"activation":"relu"'
 try 0 distill $plain --from relu.st --depth 2 --epochs 1 --recorded gelu.rec -o x.st
 
 # Where one is recorded nobody else computes: there they are the teacher's, whose bare file says neither.
-if command -v python3 >/dev/null; then
+if has_python "resume: a recorded teacher whose file is bare"; then
     python3 -c '
 import json, struct
 data = open("model.st", "rb").read()

@@ -5,6 +5,7 @@
 tleg=$1
 [ -x "$tleg" ] || { echo "usage: silence.sh TLEG" >&2; exit 2; }
 . "$(dirname "$0")/checks.sh"
+has_python silence || exit 77
 
 # pictures FOLDER COUNT WIDTH HEIGHT SEED: a PNG of noise for each of two classes, so many times.
 pictures() {

@@ -2,10 +2,10 @@
 # Programs as teachers (--teacher-command): what a good one gives, and what is said of bad ones.   teachers.sh TLEG
 tleg=$1
 [ -x "$tleg" ] || { echo "usage: teachers.sh TLEG" >&2; exit 2; }
-command -v python3 >/dev/null || { echo "SKIP teachers: no python3"; exit 77; }
-python=$(python3 -c 'import sys; print(sys.executable)') # the program itself, whatever stands before it
 teacher=$PWD/tests/scripts/command/teachers.py minimal=$PWD/examples/teachers/minimal.py serve=$PWD/examples/teachers/serve.py
 . "$(dirname "$0")/checks.sh"
+has_python teachers || exit 77
+python=$(python3 -c 'import sys; print(sys.executable)') # the program itself, whatever stands before it
 
 python3 "$teacher" data || exit 1
 shape="--dim 16 --heads 2 --image 32 --patch 8 --mean 0.25,0.5,0.75 --std 0.5,0.25,0.125 --depth 2"
@@ -154,11 +154,7 @@ signalled() {
     rm -f pid killed.*
     "$tleg" "$@" --log killed.json -o killed.st >out 2>err &
     process=$!
-    tries=0
-    until grep -q "$words" "$file" 2>/dev/null || [ $tries -ge 600 ]; do
-        sleep 0.1
-        tries=$((tries + 1))
-    done
+    until_so grep -q "$words" "$file"
     kill -TERM $process
     wait $process
     must test $? -eq 143

@@ -24,7 +24,7 @@ says out "epoch 6/6: validation top-1"
 must test "$(grep -c '"step"' whole.json)" -eq 6
 must test "$(grep -c '"val_top1"' whole.json)" -eq 6
 must grep -q '"lr_given":0.001,"lr_peak":0.001,"warmup_epochs":1' whole.json
-if command -v python3 >/dev/null; then
+if has_python "train: its logs read as JSON"; then
     must python3 -c 'import json; [json.loads(l) for l in open("whole.json")]'
     # an epoch's loss is the mean of its steps', and so is its accuracy
     must python3 -c '
@@ -114,7 +114,7 @@ try 0 $small --epochs 6 --log part.json --resume -o part.st
 says out "resumed: part.st.checkpoint, step 7 of 18"
 same whole.st part.st
 same whole.best.st part.best.st
-if command -v python3 >/dev/null; then # also the epoch that it was stopped within
+if has_python "train: the epochs of a log that goes on"; then # also the epoch that it was stopped within
     must python3 -c '
 import json
 def epochs(name):
@@ -231,11 +231,7 @@ rm -f killed.*
 now="SIGTERM"
 "$tleg" $long --epochs 4000 --log killed.json -o killed.st >out 2>err &
 pid=$!
-tries=0 # until it is at work, however slow the machine
-until grep -q '"step"' killed.json 2>/dev/null || [ $tries -ge 600 ]; do
-    sleep 0.1
-    tries=$((tries + 1))
-done
+until_so grep -q '"step"' killed.json
 kill -TERM $pid
 wait $pid
 must test $? -eq 143

@@ -4,10 +4,7 @@
 tleg=$1
 [ -x "$tleg" ] || { echo "usage: tuning.sh TLEG" >&2; exit 2; }
 . "$(dirname "$0")/checks.sh"
-if ! command -v python3 >/dev/null; then
-    echo "SKIP tuning: no python3 to make pictures with and to compare with"
-    exit 77
-fi
+has_python tuning || exit 77
 
 # ---- data: 12 pictures of a class, 4 of each other ----
 cat >pictures.py <<'P'

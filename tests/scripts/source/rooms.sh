@@ -61,7 +61,6 @@ for room in tools/*/; do
     case " $before " in *" $(basename "$room") "*) ;; *) fail "$room is not among the sub-rooms of this test" ;; esac
 done
 
-# The system's calls stand in core/os_posix.c (the C library's files nowhere), and what it offers of files is used by lib/format.
 # Tests. What holds for every public call is tried through public headers alone; a suite of one room may look into that room's
 # private.h, and only into that. Each suite lies in the directory of a room, or among the contracts, where CMake looks for it. A test
 # that is left out says so by name (support/skip.h).
@@ -81,6 +80,7 @@ found=$(grep -rnE '(^|[^_[:alnum:]])skip\(\)' tests --include='*.[ch]' | grep -v
 [ -z "$found" ] || fail "a test that is left out says SKIP(why), not:
 $found"
 
+# The system's calls stand in core/os_posix.c (the C library's files nowhere), and what it offers of files is used by lib/format.
 found=$(grep -rnE '(^|[^_[:alnum:]>.])(fopen|open|openat|mmap|clock_gettime|pthread_[a-z_]+)[[:space:]]*\(' lib --include='*.c' --include='*.h' |
     grep -vE '^lib/core/os_posix\.c:|: *(/\*|\*|//)')
 [ -z "$found" ] || fail "only lib/core/os_posix.c calls the system, not:

@@ -3,6 +3,7 @@
 #include "support/support.h"
 #include "vit/read/read.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static tleg_context *context;
@@ -193,6 +194,77 @@ static void each_member_out_of_range_is_named(void **state) {
     c.pool = TLEG_POOL_MEAN, c.class_token = c.distillation_token = 1;
     assert_int_equal(tleg_config_check(context, &c, &config), TLEG_ERROR_ARGUMENT);
     assert_non_null(strstr(tleg_context_get_error(context), "distillation token"));
+}
+
+static void set_member(tleg_config *c, size_t offset, int32_t value) {
+    memcpy((char *)c + offset, &value, sizeof value);
+}
+
+static void each_range_ends_where_it_is_said_to(void **state) {
+    (void)state;
+#define RANGE(member, least, most)                                                                                             \
+    { #member, offsetof(tleg_config, member), least, most }
+    static const struct {
+        const char *name;
+        size_t offset;
+        int32_t least, most;
+    } ranges[] = {
+        RANGE(gated, 0, 1),          RANGE(norm_before, 0, 1),    RANGE(no_patch_bias, 0, 1),    RANGE(no_head_bias, 0, 1),
+        RANGE(norm_after, 0, 2),     RANGE(attention_norm, 0, 1), RANGE(mlp_norm, 0, 1),         RANGE(qk_norm, 0, 2),
+        RANGE(pixel_norm, 0, 1),     RANGE(no_positions, 0, 1),   RANGE(rotary_halves, 0, 1),    RANGE(rotary_x_first, 0, 1),
+        RANGE(rotary_grid, 0, 1024), RANGE(rotary_offset, 0, 1),  RANGE(pool_hidden, 0, 262144), RANGE(rms, 0, 1),
+        RANGE(no_norm, 0, 1),        RANGE(patch_norm, 0, 1),     RANGE(no_proj_bias, 0, 1),     RANGE(no_mlp_bias, 0, 1),
+        RANGE(class_token, 0, 1),    RANGE(layer_scale, 0, 1),    RANGE(no_qkv_bias, 0, 1),      RANGE(registers, 0, 1024),
+        RANGE(depth, 0, 1024),       RANGE(learned_sigma, 0, 0),  RANGE(no_null_label, 0, 0)};
+#undef RANGE
+    for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
+        const int32_t beyond[] = {ranges[k].least - 1, ranges[k].most + 1};
+        for (int i = 0; i < 2; i++) {
+            tleg_config c = small();
+            char member[48], found[64];
+            set_member(&c, ranges[k].offset, beyond[i]);
+            snprintf(member, sizeof member, "tleg_config.%s: ", ranges[k].name);
+            snprintf(found, sizeof found, "%d to %d, found %d", (int)ranges[k].least, (int)ranges[k].most, (int)beyond[i]);
+            refuse_host(c, member, found);
+        }
+    }
+}
+
+static void a_generator_has_no_parts_of_a_classifier(void **state) {
+    (void)state;
+#define NONE(member, value)                                                                                                    \
+    { #member, offsetof(tleg_config, member), value }
+    static const struct {
+        const char *name;
+        size_t offset;
+        int32_t value;
+    } none[] = {NONE(attention_dim, 12), NONE(class_token, 1), NONE(registers, 1),     NONE(pool, 1),
+                NONE(norm, 1),           NONE(layer_scale, 1), NONE(norm_before, 1),   NONE(no_patch_bias, 1),
+                NONE(no_head_bias, 1),   NONE(norm_after, 1),  NONE(gated, 1),         NONE(attention_norm, 1),
+                NONE(mlp_norm, 1),       NONE(qk_norm, 1),     NONE(pixel_norm, 1),    NONE(no_positions, 1),
+                NONE(rotary, 1),         NONE(rms, 1),         NONE(no_norm, 1),       NONE(patch_norm, 1),
+                NONE(no_proj_bias, 1),   NONE(no_mlp_bias, 1), NONE(representation, 1)};
+#undef NONE
+    tleg_config c = small();
+    struct tleg_vit_config config;
+    c.kind = TLEG_KIND_DIT;
+    c.learned_sigma = c.no_null_label = 1;
+    OK(context, tleg_config_check(context, &c, &config));
+    tleg_config_free(&config);
+    c.learned_sigma = 2;
+    refuse_host(c, "tleg_config.learned_sigma: ", "0 to 1, found 2");
+    c.learned_sigma = 0, c.no_null_label = -1;
+    refuse_host(c, "tleg_config.no_null_label: ", "0 to 1, found -1");
+    for (size_t k = 0; k < sizeof none / sizeof *none; k++) {
+        char member[48], found[48];
+        c = small();
+        c.kind = TLEG_KIND_DIT;
+        c.rotary = none[k].offset == offsetof(tleg_config, no_positions); /* which nobody may be without */
+        set_member(&c, none[k].offset, none[k].value);
+        snprintf(member, sizeof member, "tleg_config.%s: ", none[k].name);
+        snprintf(found, sizeof found, "0 for TLEG_KIND_DIT, found %d", (int)none[k].value);
+        refuse_host(c, member, found);
+    }
 }
 
 static void a_bad_schedule_is_refused_in_words(void **state) {
@@ -434,6 +506,8 @@ int main(void) {
         cmocka_unit_test(defaults_are_filled_in),
         cmocka_unit_test(texts_are_the_librarys_own),
         cmocka_unit_test(each_member_out_of_range_is_named),
+        cmocka_unit_test(each_range_ends_where_it_is_said_to),
+        cmocka_unit_test(a_generator_has_no_parts_of_a_classifier),
         cmocka_unit_test(what_the_parts_of_other_families_may_be),
         cmocka_unit_test(a_bad_schedule_is_refused_in_words),
         cmocka_unit_test(a_schedule_is_written_in_one_form),

@@ -1,5 +1,7 @@
 /* Reading safetensors: what is right opens whatever its order and alignment, what is wrong is named. */
+#include "format/private.h"
 #include "support/containers.h"
+#include "tensor/tensor.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -249,6 +251,19 @@ static void foreign_types_are_listed_but_not_read_as_numbers(void **state) {
     assert_int_equal(tleg_file_read_bytes(context, file, entry, 2, 2, raw), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_file_read_bytes(context, file, entry, 4, 0, raw), TLEG_ERROR_ARGUMENT);
     tleg_file_free(file);
+}
+
+static void types_of_files_are_the_librarys_where_it_has_them(void **state) {
+    (void)state;
+    for (int32_t dtype = 1; tleg_dtype_name(dtype); dtype++) {
+        const struct tleg_stored_type *stored = tleg_stored_type_find(tleg_dtype_name(dtype));
+        assert_non_null(stored);
+        assert_int_equal(stored->dtype, dtype);
+        assert_int_equal(stored->bits, 8 * tleg_dtype_size(dtype));
+    }
+    static const char *const strange[] = {"F32x", "F3", "f32", ""};
+    for (size_t i = 0; i < sizeof strange / sizeof *strange; i++)
+        assert_null(tleg_stored_type_find(strange[i]));
 }
 
 static void integers_are_no_weights(void **state) {
@@ -637,6 +652,7 @@ int main(void) {
         cmocka_unit_test(more_dimensions_than_a_tensor_has_are_unsupported),
         cmocka_unit_test(a_file_cut_anywhere_is_refused),
         cmocka_unit_test(foreign_types_are_listed_but_not_read_as_numbers),
+        cmocka_unit_test(types_of_files_are_the_librarys_where_it_has_them),
         cmocka_unit_test(integers_are_no_weights),
         cmocka_unit_test(every_floating_type_becomes_f32_at_any_alignment),
         cmocka_unit_test(numbers_that_a_tensor_has_not_are_refused),

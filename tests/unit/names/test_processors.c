@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { SIDE = 12, PIXELS = 3 * SIDE * SIDE };
+enum { SIDE = 12, PIXELS = 3 * SIDE * SIDE, RECORDS = 182 };
 
 struct record { /* of tests/fixtures/processors/make.py */
     char text[256], model_type[32];
@@ -55,8 +55,8 @@ static void pictures_are_those_of_transformers(void **state) {
     size_t bytes;
     uint8_t *file = support_read_file(TLEG_FIXTURES "/processors/processors.bin", &bytes);
     const struct record *records = (const struct record *)file;
-    assert_int_equal(bytes % sizeof *records, 0);
-    for (size_t k = 0; k < bytes / sizeof *records; k++) {
+    assert_int_equal(bytes, RECORDS * sizeof *records);
+    for (size_t k = 0; k < RECORDS; k++) {
         const struct record *record = &records[k];
         float out[PIXELS];
         const tleg_open_options how = {.struct_size = sizeof how, .heads = 3};

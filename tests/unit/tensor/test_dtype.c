@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include "format/private.h"
 #include "tensor/tensor.h"
 
 #include <math.h>
@@ -63,19 +62,12 @@ static void types_have_sizes_and_the_names_of_safetensors(void **state) {
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         assert_int_equal(tleg_dtype_size(types[i].dtype), types[i].size);
         assert_string_equal(tleg_dtype_name(types[i].dtype), types[i].name);
-        const struct tleg_stored_type *stored = tleg_stored_type_find(types[i].name);
-        assert_non_null(stored);
-        assert_int_equal(stored->dtype, types[i].dtype);
-        assert_int_equal(stored->bits, 8 * types[i].size);
     }
     static const int32_t unknown[] = {0, -1, 8, INT32_MIN, INT32_MAX};
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
         assert_int_equal(tleg_dtype_size(unknown[i]), 0);
         assert_null(tleg_dtype_name(unknown[i]));
     }
-    static const char *const strange[] = {"F32x", "F3", "f32", ""};
-    for (size_t i = 0; i < sizeof(strange) / sizeof(strange[0]); i++)
-        assert_null(tleg_stored_type_find(strange[i]));
 }
 
 static void every_f16_has_its_value_and_comes_back(void **state) {

@@ -6,6 +6,9 @@ set(tleg_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tleg)
 
 # A set each: a distribution may leave one of them out, or put it into a package of its own.
 foreach(kind static shared)
+  if(NOT TARGET tleg_${kind})
+    continue()
+  endif()
   install(TARGETS tleg_${kind} EXPORT tleg-${kind}
           ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development

@@ -68,6 +68,8 @@ cmake --build "$scratch/build" >"$scratch/build.log" 2>&1 || {
 }
 "$scratch/build/consumer_shared" "$gene" "$images" "$answers"
 "$scratch/build/consumer_static" "$gene" "$images" "$answers"
+# A plugin keeps its copy to itself.
+if nm -D --defined-only "$scratch"/build/*consumer_plugin* | grep ' tleg_'; then exit 1; fi
 
 # A distribution that leaves the archive out, and one that leaves the shared library out: what there is, is found.
 mkdir "$scratch/one"

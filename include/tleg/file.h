@@ -140,7 +140,7 @@ TLEG_API const char *TLEG_CALL tleg_file_get_metadata(const tleg_file *file, con
 TLEG_API const char *TLEG_CALL tleg_file_get_metadata_key(const tleg_file *file, int64_t index);
 
 /* Element type and shape of a tensor, without reading it (info->data is NULL; info->dtype is 0 for
- * a type that is none of TLEG_F32...).
+ * a type that is none of TLEG_F32...). `context` may be NULL: there is no text then.
  * Errors: ARGUMENT, NOT_FOUND (no such name; the text names the likeliest one). */
 TLEG_API tleg_status TLEG_CALL tleg_file_get_tensor_info(tleg_context *context, const tleg_file *file, const char *name,
                                                          tleg_tensor_info *info);

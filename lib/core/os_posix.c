@@ -238,7 +238,7 @@ enum { MOST_AT_ONCE = 1 << 30 }; /* some systems refuse to move more in one call
 const char *tleg_os_text(int number, char text[TLEG_OS_TEXT]) {
     static const struct {
         int number;
-        const char *text;
+        char text[40]; /* in place: a table of pointers has to be relocated in every process */
     } known[] = {{ENOENT, "No such file or directory"},
                  {EACCES, "Permission denied"},
                  {EPERM, "Operation not permitted"},

@@ -75,7 +75,7 @@ static void null_is_an_argument_error_in_files(void **state) {
     assert_null(tleg_file_get_tensor_name(my.file, -1));
     assert_null(tleg_file_get_metadata(NULL, "tleg.kind"));
     assert_null(tleg_file_get_metadata(my.file, NULL));
-    REFUSED(tleg_file_get_tensor_info(NULL, my.file, "images", &info));
+    assert_int_equal(tleg_file_get_tensor_info(NULL, my.file, "images", &info), TLEG_OK); /* no text, then */
     REFUSED(tleg_file_get_tensor_info(my.context, NULL, "images", &info));
     REFUSED(tleg_file_get_tensor_info(my.context, my.file, NULL, &info));
     REFUSED(tleg_file_get_tensor_info(my.context, my.file, "images", NULL));

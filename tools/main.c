@@ -3,6 +3,7 @@
 #include "base/nearest.h"
 #include "base/options.h"
 #include "base/place.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,12 +37,14 @@ static void print_version(void) {
 
 static void refuse_verb(const char *name) {
     struct nearest best = {0};
+    char shown[256];
+    text_show(name, shown, sizeof shown);
     for (int i = 0; i < VERBS; i++)
         nearest_offer(&best, name, strlen(name), verbs[i]->name);
     if (best.word)
-        fprintf(stderr, "tleg: unknown verb \"%s\"; did you mean \"%s\"?\n", name, best.word);
+        fprintf(stderr, "tleg: unknown verb \"%s\"; did you mean \"%s\"?\n", shown, best.word);
     else
-        fprintf(stderr, "tleg: unknown verb \"%s\"\n", name);
+        fprintf(stderr, "tleg: unknown verb \"%s\"\n", shown);
     print_usage(stderr);
 }
 

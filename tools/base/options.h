@@ -5,6 +5,8 @@
 #include "extent.h"
 #include "tool.h"
 
+enum { MOST_BATCH = 65536 }; /* images at once, wherever a call chooses */
+
 enum option_kind {
     OPTION_FLAG,   /* bool; takes no value */
     OPTION_COUNT,  /* int32_t, a whole number within [least, most] */

@@ -3,6 +3,7 @@
 
 #include "text.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,17 +14,8 @@ json_t *report_string(const char *text) {
     json_t *string = json_string(text);
     if (string)
         return string;
-    char *repaired = malloc(3 * strlen(text) + 1), *out = repaired;
-    if (!repaired)
-        return NULL;
-    while (*text) {
-        size_t length = text_character(text);
-        memcpy(out, length ? text : "\xEF\xBF\xBD", length ? length : 3);
-        out += length ? length : 3;
-        text += length ? length : 1;
-    }
-    *out = '\0';
-    string = json_string(repaired);
+    char *repaired = text_repaired(text);
+    string = json_string(repaired); /* NULL of NULL */
     free(repaired);
     return string;
 }
@@ -36,6 +28,14 @@ json_t *report_texts(const char *const *texts, int64_t count) {
             return NULL;
         }
     return array;
+}
+
+json_t *report_seed(uint64_t seed) {
+    char text[24];
+    if (seed <= INT64_MAX)
+        return json_integer((json_int_t)seed);
+    snprintf(text, sizeof text, "%" PRIu64, seed);
+    return json_string(text);
 }
 
 json_t *report_triple(const double values[3]) {

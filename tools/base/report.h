@@ -20,6 +20,8 @@ void report_real(struct report *report, const char *key, double value);
 /* Bytes that are not UTF-8 (a file name may hold any) become U+FFFD; NULL becomes null. */
 void report_text(struct report *report, const char *key, const char *text);
 json_t *report_string(const char *text);
+/* A number up to 2^63 - 1, as far as JSON's whole numbers are safe; a text above. */
+json_t *report_seed(uint64_t seed);
 /* Arrays; NULL if memory ran out. */
 json_t *report_texts(const char *const *texts, int64_t count);
 json_t *report_triple(const double values[3]);

@@ -2,6 +2,7 @@
 #include "text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 size_t text_character(const char *text) {
@@ -62,4 +63,37 @@ void text_show(const char *text, char *shown, size_t room) {
         memcpy(shown + at, part, length);
     }
     shown[at] = '\0';
+}
+
+size_t text_cut(const char *text, size_t most) {
+    size_t length = 0;
+    while (text[length] != '\0') {
+        const size_t character = text_character(text + length), step = character > 0 ? character : 1;
+        if (step > most - length)
+            break;
+        length += step;
+    }
+    return length;
+}
+
+void text_repair(const char *text, char *repaired, size_t room) {
+    static const char replacement[] = "\xEF\xBF\xBD";
+    size_t at = 0;
+    while (*text != '\0') {
+        const size_t character = text_character(text), length = character > 0 ? character : 3;
+        if (length >= room - at)
+            break;
+        memcpy(repaired + at, character > 0 ? text : replacement, length);
+        at += length;
+        text += character > 0 ? character : 1;
+    }
+    repaired[at] = '\0';
+}
+
+char *text_repaired(const char *text) {
+    const size_t room = 3 * strlen(text) + 1;
+    char *repaired = malloc(room);
+    if (repaired)
+        text_repair(text, repaired, room);
+    return repaired;
 }

@@ -19,4 +19,11 @@ bool text_is_control(const char *character, size_t length);
 /* The text with `?` in place of such characters and \xNN in place of bytes that are not UTF-8; cut where `room` ends. */
 void text_show(const char *text, char *shown, size_t room);
 
+/* The length of the longest start of the text that has at most so many bytes and ends with a whole character. */
+size_t text_cut(const char *text, size_t most);
+/* The text with U+FFFD in place of bytes that are not UTF-8; cut at a character where `room` ends. */
+void text_repair(const char *text, char *repaired, size_t room);
+/* All of it, in memory of malloc; NULL where there is none. */
+char *text_repaired(const char *text);
+
 #endif

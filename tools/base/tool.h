@@ -48,6 +48,10 @@ __attribute__((format(printf, 1, 2))) void tool_line(const char *format, ...);
 int tool_fail_context(const struct invocation *call, const tleg_context *context);
 int tool_fail_memory(const struct invocation *call);
 
+/* "s" where there is not one. */
+static inline const char *tool_plural(int64_t count) {
+    return count == 1 ? "" : "s";
+}
 const char *tool_dtype_name(int32_t dtype);
 /* "f32 [2,3,32,32]" */
 void tool_shape(const tleg_tensor_info *info, char *text, size_t size);

@@ -45,7 +45,9 @@ static int read_file(const struct invocation *call, struct dataset *set, const c
         return code;
     *labels = label_bytes(name, size);
     if (!*labels)
-        return tool_fail(call, "%s: %zu bytes; expected a multiple of 3073 (CIFAR-10) or of 3074 (CIFAR-100), one or more",
+        return tool_fail(call,
+                         "%s: %zu bytes; expected a multiple of 3073 (CIFAR-10) or of 3074 (CIFAR-100), one or more: a "
+                         "folder with *.bin in it is taken for CIFAR's binary files",
                          file->path, size);
     size_t record = *labels + PIXELS, count = size / record;
     struct sample *samples = dataset_add_samples(call, set, count);

@@ -137,7 +137,7 @@ static int make_picture(struct worker *worker, size_t sample, uint64_t seed, flo
     if (status != TLEG_OK)
         snprintf(error, PICTURE_ERROR, "%s: %s", set->samples[sample].file, tleg_context_get_error(worker->context));
     picture_free(&own);
-    return status == TLEG_OK ? 0 : status == TLEG_ERROR_MEMORY ? PICTURE_WANT : PICTURE_BAD;
+    return status == TLEG_OK ? 0 : PICTURE_WANT; /* it was read: what fails now is not its fault */
 }
 
 /* The picture at a place of the epoch. 0, or PICTURE_*, noted. */
@@ -168,6 +168,7 @@ static void mix(struct worker *worker, struct slot *slot, int64_t number) {
                          unit->count * worker->feed->numbers, unit->labels, unit->targets,
                          unit->count * worker->feed->classes) != TLEG_OK)
         note_error(unit, 0, tleg_context_get_error(worker->context));
+    unit->want = unit->errors[0];
 }
 
 /* ---- threads ---- */

@@ -33,7 +33,7 @@ struct feed_unit {
     float *logits;     /* (count, classes), with stored logits */
     char **errors;     /* (count): NULL, or why a picture cannot be used, naming it; the image is zeros then */
     const char *error; /* the first of them, or NULL */
-    const char *want;  /* one for want of memory or descriptors, which says nothing about the picture; or NULL */
+    const char *want;  /* one that says nothing about the picture, as want of memory or of descriptors does; or NULL */
 };
 
 struct feed;

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,16 +158,22 @@ static int walk_once(struct listing *list, const char *path, const struct stat *
     }
 }
 
+/* Whether what could not be examined, for this errno, is a link to nothing, or to itself. */
+static bool is_lost_link(const char *path, int error) {
+    struct stat status;
+    return (error == ENOENT || error == ELOOP) && lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
 /* Takes `path` over. A link that points nowhere but has an image's name is listed: reading it will say what is wrong. */
 static int visit(struct listing *list, char *path) {
     struct stat status;
     const int image = is_image_name(path);
-    const int failed = stat(path, &status);
+    const int error = stat(path, &status) == 0 ? 0 : errno;
     int result = 0;
-    if (image && (failed || S_ISREG(status.st_mode)))
+    if (image && (error != 0 || S_ISREG(status.st_mode)))
         return add_image(list, path);
-    if (failed)
-        result = fail(list, "%s: cannot be examined: %s", path, strerror(errno));
+    if (error != 0)
+        result = is_lost_link(path, error) ? 0 : fail(list, "%s: cannot be examined: %s", path, strerror(error));
     else if (S_ISDIR(status.st_mode))
         result = walk_once(list, path, &status);
     free(path);
@@ -277,8 +284,11 @@ static int check_twins(const struct listing *list, const char *dir) {
 /* One entry of DIR itself. */
 static int visit_top(struct listing *list, const char *dir, const char *path, const char *name) {
     struct stat status;
-    if (stat(path, &status) != 0)
-        return fail(list, "%s: cannot be examined: %s", path, strerror(errno));
+    const int error = stat(path, &status) == 0 ? 0 : errno;
+    if (error != 0)
+        return !is_image_name(name) && is_lost_link(path, error)
+                   ? 0
+                   : fail(list, "%s: cannot be examined: %s", path, strerror(error));
     if (S_ISDIR(status.st_mode))
         return add_class(list, path, name, &status);
     if (is_image_name(name))

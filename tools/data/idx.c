@@ -29,7 +29,10 @@ static int check_images(const struct invocation *call, const char *path, const u
     if (size >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b)
         return tool_fail(call, "%s: compressed by gzip; gunzip it first", path);
     if (size < IMAGES_HEADER || big_endian(bytes) != 0x0803)
-        return tool_fail(call, "%s: not an IDX file of images (magic number 00 00 08 03)", path);
+        return tool_fail(call,
+                         "%s: not an IDX file of images (magic number 00 00 08 03), for which its name, with \"images\" and "
+                         "\"idx3\" in it, is taken",
+                         path);
     uint64_t count = big_endian(bytes + 4), rows = big_endian(bytes + 8), columns = big_endian(bytes + 12);
     if (rows == 0 || columns == 0 || rows > 65535 || columns > 65535)
         return tool_fail(call, "%s: images of %llu x %llu pixels", path, (unsigned long long)columns, (unsigned long long)rows);

@@ -214,8 +214,9 @@ int part_spread_of_latents(const struct invocation *call, const struct part *par
     int code = latent ? EXIT_DONE : tool_fail_memory(call);
     for (size_t i = 0; i < taken && code == EXIT_DONE; i++) {
         const size_t item = part->items[part_place(i, part->count, taken)];
-        if (dataset_latent(part->set, part->set->latents.context, item, latent, error) != 0)
-            code = tool_fail(call, "%s (--skip-bad continues without such latents)", error);
+        const int result = dataset_latent(part->set, part->set->latents.context, item, latent, error);
+        if (result != 0)
+            code = tool_fail(call, "%s%s", error, result == PICTURE_BAD ? " (--skip-bad continues without such latents)" : "");
         for (size_t k = 0; k < each && code == EXIT_DONE; k++) {
             sum += (double)latent[k];
             squares += (double)latent[k] * (double)latent[k];

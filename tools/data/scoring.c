@@ -1,7 +1,9 @@
 #include "scoring.h"
 
 #include "base/measure.h"
+#include "base/place.h"
 #include "base/progress.h"
+#include "base/text.h"
 #include "feed.h"
 
 #include <inttypes.h>
@@ -215,18 +217,28 @@ void scoring_free(struct scoring *scoring) {
 
 /* ---- as the library keeps it ---- */
 
-/* The last part of a path, as much of it as UTF-8 text holds: a file's name may be any bytes. */
-static void name_data(const char *path, char *out, size_t room) {
+/* The last part of a path, for the caller to free; NULL if memory ran out. */
+static char *last_part(const char *path) {
     size_t end = strlen(path);
     while (end > 1 && path[end - 1] == '/')
         end--;
     size_t start = end;
     while (start > 0 && path[start - 1] != '/')
         start--;
-    snprintf(out, room, "%.*s", (int)(end - start), path + start);
-    for (unsigned char *at = (unsigned char *)out; *at; at++)
-        if (*at < 0x20 || *at >= 0x7F)
-            *at = '?';
+    return strndup(path + start, end - start);
+}
+
+/* As DIR is called; "." and ".." as the folder that they stand for. What is kept is UTF-8, as a name need not be. */
+static void name_data(const char *path, char *out, size_t room) {
+    char *name = last_part(path);
+    if (name && (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)) {
+        char *full = place_full(path);
+        free(name);
+        name = full ? last_part(full) : NULL;
+        free(full);
+    }
+    text_show(name ? name : "", out, room);
+    free(name);
 }
 
 void scoring_table(const struct scoring *scoring, const struct scoring_options *options, struct scoring_table *table) {

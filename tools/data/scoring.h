@@ -38,7 +38,7 @@ struct scoring {
     uint64_t data;         /* part_identity of what was scored */
     int64_t *class_images; /* (classes of the folder) */
     int32_t depth_count;
-    struct depth_score depths[DEEPEST];
+    struct depth_score depths[TLEG_MAX_DEPTH];
 };
 
 /* Scores what source_open_expanded has opened, at `count` depths; of a model at its own. Returns an exit code; scoring_free is
@@ -54,8 +54,8 @@ static inline double scoring_share(const struct scoring *scoring, int32_t k) {
 /* The same as the library keeps it; what was scored is called "validation" with --val-every, else as DIR's last part. */
 struct scoring_table {
     tleg_scores scores;
-    int32_t depths[DEEPEST];
-    double shares[DEEPEST];
+    int32_t depths[TLEG_MAX_DEPTH];
+    double shares[TLEG_MAX_DEPTH];
     char on[256];
 };
 void scoring_table(const struct scoring *scoring, const struct scoring_options *options, struct scoring_table *table);

@@ -9,7 +9,7 @@ static bool read_depth(const char **text, int32_t *depth) {
     if (**text < '1' || **text > '9')
         return false;
     long value = strtol(*text, &end, 10);
-    if (value > DEEPEST)
+    if (value > TLEG_MAX_DEPTH)
         return false;
     *text = end;
     *depth = (int32_t)value;
@@ -31,7 +31,7 @@ bool depths_range(const char *text, int32_t *least, int32_t *most) {
 }
 
 bool depths_list(const char *text, int32_t *depths, int32_t room, int32_t *count) {
-    bool named[DEEPEST + 1] = {false};
+    bool named[TLEG_MAX_DEPTH + 1] = {false};
     int32_t least, most;
     for (const char *at = text;; at++) {
         if (!read_range(&at, &least, &most))
@@ -44,7 +44,7 @@ bool depths_list(const char *text, int32_t *depths, int32_t room, int32_t *count
             return false;
     }
     *count = 0;
-    for (int32_t depth = 1; depth <= DEEPEST; depth++) {
+    for (int32_t depth = 1; depth <= TLEG_MAX_DEPTH; depth++) {
         if (named[depth] && *count == room)
             return false;
         if (named[depth])

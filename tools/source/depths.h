@@ -4,7 +4,7 @@
 
 #include "base/tool.h"
 
-enum { DEEPEST = 1024, DEPTHS_TEXT = 64 };
+enum { DEPTHS_TEXT = 64 };
 
 /* A depth "6", or a range "3-8". */
 bool depths_range(const char *text, int32_t *least, int32_t *most);

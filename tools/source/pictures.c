@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* With it the largest input is the centre of a picture whose sides the library still resizes to. */
+static const double least_crop = 1e-4;
+
 static bool has_colours(const struct pictures *pictures) {
     return pictures && pictures->std[0] >= 0;
 }
@@ -34,8 +37,8 @@ int pictures_settle(struct invocation *call, const struct pictures *pictures) {
             return tool_misuse(call, "--std takes three numbers above 0");
     if (has_colours(pictures) && is_of_bytes(pictures))
         return refuse_bytes(call, pictures);
-    if (pictures->crop > 1)
-        return tool_misuse(call, "--crop takes a share, more than 0 and at most 1, such as 0.875");
+    if (pictures->crop > 1 || (pictures->crop > 0 && pictures->crop < least_crop))
+        return tool_misuse(call, "--crop takes a share from %g to 1, such as 0.875", least_crop);
     call->pictures = pictures;
     return EXIT_DONE;
 }

@@ -29,8 +29,8 @@ json_t *scores_json(const tleg_scores *scores) {
 
 struct table {
     tleg_scores scores;
-    int32_t depths[DEEPEST];
-    double shares[DEEPEST];
+    int32_t depths[TLEG_MAX_DEPTH];
+    double shares[TLEG_MAX_DEPTH];
 };
 
 static void add(struct table *table, const tleg_scores *from, int32_t k) {

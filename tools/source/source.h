@@ -18,7 +18,7 @@ struct expansion {
 
 /* The options that fill it, for a verb's table. */
 #define EXPANSION_OPTIONS(expansion)                                                                                           \
-    {"--depth", OPTION_COUNT, &(expansion).depth, 1, 1024, NULL}, EXPANSION_OPTIONS_BUT_DEPTH(expansion)
+    {"--depth", OPTION_COUNT, &(expansion).depth, 1, TLEG_MAX_DEPTH, NULL}, EXPANSION_OPTIONS_BUT_DEPTH(expansion)
 #define EXPANSION_OPTIONS_BUT_DEPTH(expansion)                                                                                 \
     {"--dtype", OPTION_CHOICE, &(expansion).dtype, 0, 0, option_dtypes},                                                       \
         {"--norm", OPTION_CHOICE, &(expansion).norm, 0, 0, option_norms},                                                      \

@@ -4,6 +4,7 @@
 #include "base/label.h"
 #include "base/options.h"
 #include "base/read_file.h"
+#include "base/text.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,8 +109,8 @@ void training_describe_class_weights(const struct state *state, char text[RECIPE
     enum { SHOWN = 8, ROOM = RECIPE_TEXT / SHOWN - 24 };
     int at = 0;
     for (int32_t c = 0; c < state->set.class_count && c < SHOWN; c++)
-        at += snprintf(text + at, (size_t)(RECIPE_TEXT - at), "%s%.*s %.3g", c ? ", " : "", ROOM, state->set.classes[c],
-                       state->class_weights[c]);
+        at += snprintf(text + at, (size_t)(RECIPE_TEXT - at), "%s%.*s %.3g", c ? ", " : "",
+                       (int)text_cut(state->set.classes[c], ROOM), state->set.classes[c], state->class_weights[c]);
     if (state->set.class_count > SHOWN)
         snprintf(text + at, (size_t)(RECIPE_TEXT - at), ", ...");
 }

@@ -73,10 +73,10 @@ static int spare_small_classes(struct state *state) {
     if (counts[least] < FEW) {
         state->settled.val_every = 0;
         if (training_first(state))
-            tool_note(state->call, "nothing is validated: the class \"%s\" has %zu pictures; --val DIR validates with others",
-                      set->classes[least], counts[least]);
+            tool_note(state->call, "nothing is validated: the class \"%s\" has %zu picture%s; --val DIR validates with others",
+                      set->classes[least], counts[least], tool_plural((int64_t)counts[least]));
     } else if (training_first(state)) {
-        tool_note(state->call, "every %d-th picture of each class validates and is not learned from; --val DIR: others do",
+        tool_note(state->call, "one in %d pictures of each class validates and is not learned from; --val DIR: others do",
                   (int)state->options->val_every);
     }
     free(counts);

@@ -65,7 +65,7 @@ static const char *describe_data(const struct state *state, char text[DATA_TEXT]
 
 static void print_start(const struct state *state, const char *recipe, uint64_t bytes) {
     const struct training_options *options = state->options;
-    int64_t step = (int64_t)options->batch * options->accumulate;
+    int64_t step = (int64_t)options->batch * options->accumulate, left = (int64_t)state->learned.count % step;
     char held[DATA_TEXT], memory[24], warmup[RATE_TEXT], curve[RATE_TEXT], teacher[TEACHER_ERROR], choice[RECIPE_TEXT];
     char learning[RECIPE_TEXT], weights[RECIPE_TEXT], computed[COMPUTED_TEXT], counts[DATASET_COUNTS];
     training_describe_learning(state, learning);
@@ -81,9 +81,10 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
     if (*teacher)
         tool_line("teacher: %s%s", teacher, state->set.features ? ", its features" : "");
     printf("steps: %" PRId64 " an epoch of %" PRId64 " images", state->steps_an_epoch, step);
-    if ((int64_t)state->learned.count % step)
-        printf(" (%" PRId64 " images are left over, others each time)", (int64_t)state->learned.count % step);
-    printf(", %" PRId64 " in %d epochs\n", state->steps_an_epoch * options->epochs, (int)options->epochs);
+    if (left)
+        printf(" (%" PRId64 " image%s left over, others each time)", left, left == 1 ? " is" : "s are");
+    printf(", %" PRId64 " in %d epoch%s\n", state->steps_an_epoch * options->epochs, (int)options->epochs,
+           tool_plural(options->epochs));
     if (options->lr_absolute)
         printf("learning rate: %g, whatever the batch (--lr-absolute)", options->lr);
     else
@@ -99,7 +100,7 @@ static void print_start(const struct state *state, const char *recipe, uint64_t 
         print_average(state);
     printf("computed: %s\nmemory: %s for the trainer\n", computed, report_bytes(bytes, memory));
     if (state->saved >= 0)
-        printf("resumed: %s, step %" PRId64 " of %" PRId64 "\n", state->checkpoint, state->saved, state->total);
+        tool_line("resumed: %s, step %" PRId64 " of %" PRId64, state->checkpoint, state->saved, state->total);
     fflush(stdout);
 }
 
@@ -116,7 +117,7 @@ int training_say_start(struct state *state) {
     uint64_t bytes = state->memory;
     if (!training_first(state))
         return EXIT_DONE;
-    training_describe(&state->recipe, recipe);
+    training_describe(&state->recipe, false, recipe);
     training_describe_teacher(state, teacher);
     training_describe_curve(state, curve);
     training_describe_computed(state, computed);
@@ -162,7 +163,7 @@ int training_say_start(struct state *state) {
         report_real(&report, "ema", options->ema);
         report_real(&report, "ema_last", last_decay(state));
     }
-    report_size(&report, "seed", options->seed);
+    report_add(&report, "seed", report_seed(options->seed));
     report_size(&report, "bytes", bytes);
     report_integer(&report, "first_step", tleg_trainer_get_steps(state->trainer));
     free(out);
@@ -267,7 +268,10 @@ static void print_epoch(const struct state *state, int32_t epoch, double seconds
     if (state->judged.count)
         print_scores(state);
     printf("training loss %.4f%s; %.1f s", mean.loss, top1_text(state, &mean, ", ", top1), seconds);
-    printf(is_written(state) ? ", %s written\n" : "\n", state->options->out);
+    if (is_written(state))
+        tool_line(", %s written", state->options->out);
+    else
+        putchar('\n');
     fflush(stdout);
 }
 
@@ -317,13 +321,13 @@ static bool has_lost_patience(const struct state *state) {
 static void print_end(const struct state *state, int64_t step) {
     const char *what = state->source.gene ? "learngene" : "model", *best = best_file(state);
     if (has_lost_patience(state))
-        printf("stopped after epoch %d of %d: no better validation for %d epochs (--patience)\n", (int)state->validated,
-               (int)state->options->epochs, (int)state->options->patience);
+        printf("stopped after epoch %d of %d: no better validation for %d epoch%s (--patience)\n", (int)state->validated,
+               (int)state->options->epochs, (int)state->options->patience, tool_plural(state->options->patience));
     if (best != state->options->out)
-        printf("%s: the %s after %" PRId64 " steps\n", state->options->out, what, step);
+        tool_line("%s: the %s after %" PRId64 " step%s", state->options->out, what, step, tool_plural(step));
     if (best)
-        printf("%s: the best %s, of step %" PRId64 " of %" PRId64 ", validation %s %.2f %%\n", best, what, state->best.step,
-               step, measure_of(state), 100 * state->best.share);
+        tool_line("%s: the best %s, of step %" PRId64 " of %" PRId64 ", validation %s %.2f %%", best, what, state->best.step,
+                  step, measure_of(state), 100 * state->best.share);
 }
 
 int training_say_end(struct state *state, int64_t step) {

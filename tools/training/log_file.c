@@ -3,6 +3,7 @@
 
 #include "base/digest.h"
 #include "base/place.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -49,7 +50,7 @@ static json_t *read_setup(int file) {
 static int check_new(const struct state *state, int file) {
     const char *path = state->options->log;
     json_t *setup = read_setup(file);
-    char *out = place_from(path, state->options->out);
+    char *from = place_from(path, state->options->out), *out = from ? text_repaired(from) : NULL; /* as the log has it */
     const char *wrote = json_string_value(json_object_get(setup, "output"));
     int code = EXIT_DONE;
     if (!out)
@@ -60,6 +61,7 @@ static int check_new(const struct state *state, int file) {
         code = tool_fail(state->call, "%s: the log of a run that wrote %s; here %s is written: give another --log", path, wrote,
                          out);
     json_decref(setup);
+    free(from);
     free(out);
     return code;
 }

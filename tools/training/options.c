@@ -179,6 +179,20 @@ static bool check_shares(const struct invocation *call, const struct training_op
     return true;
 }
 
+/* As far as a Beta distribution is drawn from. */
+static bool check_mixes(const struct invocation *call, const struct training_options *options, int *code) {
+    const struct {
+        const char *name;
+        double value;
+    } mixes[] = {{"--mixup", options->mixup}, {"--cutmix", options->cutmix}};
+    for (size_t i = 0; i < sizeof mixes / sizeof *mixes; i++)
+        if (mixes[i].value > 0 && (mixes[i].value < 1e-6 || mixes[i].value > 1e6)) {
+            *code = tool_misuse(call, "%s takes 0, or a number from 1e-6 to 1e6", mixes[i].name);
+            return false;
+        }
+    return true;
+}
+
 /* Whose logits are compared with: one at most. */
 static int count_teachers(const struct training_options *options) {
     return !!options->teacher + !!options->teacher_command + !!options->teacher_logits + !!options->recorded;
@@ -230,8 +244,8 @@ bool training_settle(const struct invocation *call, const struct training_option
         return false;
     }
     if (options->val_depths && !depths_list(options->val_depths, depths, TRAINING_DEPTHS, &count)) {
-        *code = tool_misuse(call, "--val-depths takes up to %d depths from 1 to 1024, such as 3,6,12 or 2-12; found \"%s\"",
-                            TRAINING_DEPTHS, options->val_depths);
+        *code = tool_misuse(call, "--val-depths takes up to %d depths from 1 to %d, such as 3,6,12 or 2-12; found \"%s\"",
+                            TRAINING_DEPTHS, TLEG_MAX_DEPTH, options->val_depths);
         return false;
     }
     if (options->data_seed && !options_read_seed(options->data_seed, &seed)) {
@@ -246,7 +260,7 @@ bool training_settle(const struct invocation *call, const struct training_option
     *code = training_check_optimiser(call, options);
     if (*code == EXIT_DONE && options->freeze)
         *code = training_read_freeze(call, options->freeze, &(int32_t){0});
-    return *code == EXIT_DONE && check_shares(call, options, code);
+    return *code == EXIT_DONE && check_shares(call, options, code) && check_mixes(call, options, code);
 }
 
 /* ---- the recipe ---- */
@@ -293,8 +307,8 @@ void training_recipe(const struct training_options *options, const tleg_config *
                                              .erase = given(options->erase, deit ? 0.25 : 0)};
 }
 
-/* One line that says all of it; also what a checkpoint is compared by. */
-void training_describe(const struct recipe *recipe, char text[RECIPE_TEXT]) {
+/* One line that says all of it. kept: as all versions keep it in checkpoints, which are compared by it. */
+void training_describe(const struct recipe *recipe, bool kept, char text[RECIPE_TEXT]) {
     const tleg_augment_options *a = &recipe->augment;
     char crop[64];
     if (!recipe->shaped)
@@ -303,11 +317,14 @@ void training_describe(const struct recipe *recipe, char text[RECIPE_TEXT]) {
         snprintf(crop, sizeof crop, "crop after padding %d (of pictures of another size: 0.08 to 1)", (int)a->padding);
     else
         snprintf(crop, sizeof crop, "crop of %g to 1", a->crop_least > 0 ? a->crop_least : 0.08);
-    snprintf(text, RECIPE_TEXT,
-             "%s, flip %g, RandAugment %g, jitter %g, erasing %g, mixup %g, cutmix %g, smoothing %g, each picture %d times",
-             crop, recipe->flip, recipe->shaped ? a->rand_magnitude : 0, recipe->shaped ? a->jitter : 0,
-             recipe->shaped ? a->erase : 0, recipe->mix.mixup, recipe->mix.cutmix, recipe->smoothing, (int)recipe->repeats);
+    snprintf(text, RECIPE_TEXT, "%s, flip %g, RandAugment %g, jitter %g, erasing %g, mixup %g, cutmix %g, smoothing %g", crop,
+             recipe->flip, recipe->shaped ? a->rand_magnitude : 0, recipe->shaped ? a->jitter : 0,
+             recipe->shaped ? a->erase : 0, recipe->mix.mixup, recipe->mix.cutmix, recipe->smoothing);
     size_t length = strlen(text);
+    if (kept || recipe->repeats != 1)
+        snprintf(text + length, RECIPE_TEXT - length, ", each picture %d times", (int)recipe->repeats);
+    length = strlen(text);
     if (recipe->views)
-        snprintf(text + length, RECIPE_TEXT - length, ", %d epochs of them, repeated", (int)recipe->views);
+        snprintf(text + length, RECIPE_TEXT - length, ", %d epoch%s of them, repeated", (int)recipe->views,
+                 kept ? "s" : tool_plural(recipe->views));
 }

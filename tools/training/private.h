@@ -27,7 +27,7 @@ struct recipe {
 };
 bool training_has_teacher(const struct training_options *options);
 void training_recipe(const struct training_options *options, const tleg_config *config, struct recipe *recipe);
-void training_describe(const struct recipe *recipe, char text[RECIPE_TEXT]);
+void training_describe(const struct recipe *recipe, bool kept, char text[RECIPE_TEXT]);
 
 /* Sums over images since the last line of the log, and over ranks. */
 struct tally {

@@ -13,15 +13,6 @@
 
 /* ---- what decides the pictures ---- */
 
-/* JSON's whole numbers are safe up to 2^63 - 1; larger seeds are texts. */
-static json_t *seed_member(uint64_t seed) {
-    char text[24];
-    if (seed <= INT64_MAX)
-        return json_integer((json_int_t)seed);
-    snprintf(text, sizeof text, "%" PRIu64, seed);
-    return json_string(text);
-}
-
 static void add_pictures(struct report *report, const struct recipe *recipe) {
     const tleg_augment_options *a = &recipe->augment;
     report_text(report, "crop", !recipe->shaped ? "none" : a->padding ? "padded" : "random");
@@ -59,7 +50,7 @@ static json_t *describe(const struct state *state) {
     report_text(&report, "data", text);
     snprintf(text, sizeof text, "%016" PRIx64, part_contents(&state->learned));
     report_text(&report, "contents", text);
-    report_add(&report, "data_seed", seed_member(state->recipe.seed));
+    report_add(&report, "data_seed", report_seed(state->recipe.seed));
     report_integer(&report, "image_size", config->image_size);
     if (config->image_width)
         report_integer(&report, "image_width", config->image_width);
@@ -369,9 +360,9 @@ static int say_end(const struct state *state) {
     char text[DATASET_COUNTS];
     interrupt_watch(""); /* nothing is left to be stopped */
     if (!state->call->json) {
-        printf("%s: %d epochs of %" PRId64 " images, %s%s\n", state->options->out, (int)state->options->epochs,
-               state->steps_an_epoch * state->options->batch, state->set.features ? "" : "logits of ",
-               dataset_counts(&state->set, text));
+        tool_line("%s: %d epoch%s of %" PRId64 " images, %s%s", state->options->out, (int)state->options->epochs,
+                  tool_plural(state->options->epochs), state->steps_an_epoch * state->options->batch,
+                  state->set.features ? "" : "logits of ", dataset_counts(&state->set, text));
         return EXIT_DONE;
     }
     struct report report = report_start();

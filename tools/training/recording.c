@@ -3,6 +3,7 @@
 #include "recording.h"
 
 #include "base/half.h"
+#include "base/options.h"
 #include "base/report.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAGIC = 8, PREFIX = MAGIC + 8, CHECKSUM = 4, MOST_SETTINGS = 1 << 24, MOST_EPOCHS = 1000000, MOST_BATCH = 65536 };
+enum { MAGIC = 8, PREFIX = MAGIC + 8, CHECKSUM = 4, MOST_SETTINGS = 1 << 24, MOST_EPOCHS = 1000000 };
 static const char magic[] = "tlegrec1";
 
 struct recording {

@@ -2,6 +2,7 @@
 #include "private.h"
 
 #include "base/digest.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -63,12 +64,15 @@ static const struct setting settings[] = {
     {"run.computed", "what computes", false, NULL, NULL},
 };
 
+/* Metadata are UTF-8, which a path need not be. */
 void training_add_pair(struct pairs *pairs, const char *key, const char *format, ...) {
+    char text[PAIR_TEXT + 8]; /* where it ends within a character, that is beyond what is kept */
     va_list values;
     va_start(values, format);
-    pairs->keys[pairs->count] = key;
-    vsnprintf(pairs->values[pairs->count++], PAIR_TEXT, format, values);
+    vsnprintf(text, sizeof text, format, values);
     va_end(values);
+    pairs->keys[pairs->count] = key;
+    text_repair(text, pairs->values[pairs->count++], PAIR_TEXT);
 }
 
 /* In place of a number that is not known here: it is not compared. */
@@ -109,7 +113,7 @@ static void add_teacher(const struct state *state, struct pairs *pairs) {
         training_add_pair(pairs, "run.teacher_depth", "%d", (int)options->teacher_depth);
     training_describe_teacher(state, name);
     add_digest(pairs, "run.teacher_contents", !options->recorded, state->origin.teacher);
-    training_add_pair(pairs, "run.teacher.name", "%.300s", name);
+    training_add_pair(pairs, "run.teacher.name", "%s", name);
     add_digest(pairs, "run.recording", known, recorded);
 }
 
@@ -125,7 +129,7 @@ static void add_data(const struct state *state, struct pairs *pairs) {
 static void add_preparation(const struct state *state, struct pairs *pairs) {
     const tleg_config *config = &state->source.config;
     char recipe[RECIPE_TEXT];
-    training_describe(&state->recipe, recipe);
+    training_describe(&state->recipe, true, recipe);
     add_triple(pairs, "run.mean", config->mean);
     add_triple(pairs, "run.std", config->std);
     add_all_digits(pairs, "run.crop", config->crop);
@@ -140,7 +144,7 @@ static void add_network(const struct state *state, struct pairs *pairs) {
     const tleg_config *config = &source->config;
     static const char *const modes[] = {"", " at random", " with both ends"};
     add_digest(pairs, "run.start", state->origin.start_known, state->origin.start);
-    training_add_pair(pairs, "run.start.name", "%.300s", source->fresh ? "a fresh learngene" : source->path);
+    training_add_pair(pairs, "run.start.name", "%s", source->fresh ? "a fresh learngene" : source->path);
     training_add_pair(pairs, "run.network", "a %s of dim %d, %d heads, hidden %d, for images of %d by patches of %d",
                       source->gene ? "learngene" : "model", (int)config->dim, (int)config->heads, (int)config->hidden,
                       (int)config->image_size, (int)config->patch_size);
@@ -175,7 +179,7 @@ static void add_parts(const struct state *state, struct pairs *pairs) {
     if (options->freeze)
         (void)training_read_freeze(state->call, options->freeze, &freeze); /* it was read before */
     training_add_pair(pairs, "run.freeze", "%d", (int)freeze);
-    training_add_pair(pairs, "run.freeze.name", "%.300s", options->freeze ? options->freeze : "nothing");
+    training_add_pair(pairs, "run.freeze.name", "%s", options->freeze ? options->freeze : "nothing");
     training_add_pair(pairs, "run.freeze_layers", "%d", (int)options->freeze_layers);
     add_number(pairs, "run.layer_decay", options->layer_decay > 0 ? options->layer_decay : 1);
     if (state->class_weights) {

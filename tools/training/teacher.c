@@ -6,6 +6,7 @@
 #include "base/extent.h"
 #include "base/interrupt.h"
 #include "base/label.h"
+#include "base/text.h"
 #include "pictures/prepare.h"
 #include "source/source.h"
 #include <stdlib.h>
@@ -161,9 +162,10 @@ const char *training_teacher_name(const struct training_options *options) {
 }
 
 void training_describe_teacher(const struct state *state, char text[TEACHER_ERROR]) {
-    const char *call = training_teacher_name(state->options);
+    enum { MOST_OF_NAME = 400 };
+    const char *name = training_teacher_name(state->options), *call = name ? name : "";
     const char *own = state->teacher.command ? teacher_command_name(state->teacher.command) : "";
-    int length = snprintf(text, TEACHER_ERROR, "%.400s", call ? call : "");
+    int length = snprintf(text, TEACHER_ERROR, "%.*s", (int)text_cut(call, MOST_OF_NAME), call);
     if (state->options->teacher_depth)
         length += snprintf(text + length, TEACHER_ERROR - (size_t)length, " at depth %d", (int)state->options->teacher_depth);
     if (*own)

@@ -45,11 +45,11 @@ struct training_options {
         {"--cache", OPTION_SIZE, &(o).cache, 0, 0, NULL}, {"--loaders", OPTION_COUNT, &(o).loaders, 1, 64, NULL},              \
         {"--skip-bad", OPTION_FLAG, &(o).skip_bad, 0, 0, NULL}, {"--exif", OPTION_FLAG, &(o).exif, 0, 0, NULL},                \
         {"--teacher", OPTION_TEXT, &(o).teacher, 0, 0, NULL},                                                                  \
-        {"--teacher-depth", OPTION_COUNT, &(o).teacher_depth, 1, 1024, NULL},                                                  \
+        {"--teacher-depth", OPTION_COUNT, &(o).teacher_depth, 1, TLEG_MAX_DEPTH, NULL},                                        \
         {"--teacher-features", OPTION_FLAG, &(o).teacher_features, 0, 0, NULL},                                                \
         {"--teacher-command", OPTION_TEXT, &(o).teacher_command, 0, 0, NULL},                                                  \
         {"--teacher-timeout", OPTION_REAL, &(o).teacher_timeout, 0, 0, NULL},                                                  \
-        {"--epochs", OPTION_COUNT, &(o).epochs, 1, 1000000, NULL}, {"--batch", OPTION_COUNT, &(o).batch, 1, 65536, NULL},      \
+        {"--epochs", OPTION_COUNT, &(o).epochs, 1, 1000000, NULL}, {"--batch", OPTION_COUNT, &(o).batch, 1, MOST_BATCH, NULL}, \
         {"--augment", OPTION_CHOICE, &(o).augment, 0, 0, training_augments},                                                   \
         {"--crop-scale", OPTION_REAL, &(o).crop_scale, 0, 0, NULL}, {"--flip", OPTION_AMOUNT, &(o).flip, 0, 0, NULL},          \
         {"--rand-augment", OPTION_AMOUNT, &(o).rand_augment, 0, 0, NULL},                                                      \
@@ -78,7 +78,7 @@ struct training_options {
         {"--optimiser", OPTION_CHOICE, &(o).optimiser, 0, 0, training_optimisers},                                             \
         {"--momentum", OPTION_AMOUNT, &(o).momentum, 0, 0, NULL}, {"--nesterov", OPTION_FLAG, &(o).nesterov, 0, 0, NULL},      \
         {"--class-weights", OPTION_TEXT, &(o).class_weights, 0, 0, NULL}, {"--freeze", OPTION_TEXT, &(o).freeze, 0, 0, NULL},  \
-        {"--freeze-layers", OPTION_COUNT, &(o).freeze_layers, 0, 1024, NULL},                                                  \
+        {"--freeze-layers", OPTION_COUNT, &(o).freeze_layers, 0, TLEG_MAX_DEPTH, NULL},                                        \
         {"--layer-decay", OPTION_REAL, &(o).layer_decay, 0, 0, NULL},                                                          \
         {"--patience", OPTION_COUNT, &(o).patience, 1, 1000000, NULL},                                                         \
         {"--weight-decay", OPTION_AMOUNT, &(o).weight_decay, 0, 0, NULL},                                                      \

@@ -228,7 +228,7 @@ static int run_bench(const struct verb *verb, int argc, char **argv) {
     struct options options = {.batch = 1};
     const struct option table[] = {
         EXPANSION_OPTIONS(options.expansion),
-        {"--batch", OPTION_COUNT, &options.batch, 1, 65536, NULL},
+        {"--batch", OPTION_COUNT, &options.batch, 1, MOST_BATCH, NULL},
         {"--runs", OPTION_COUNT, &options.runs, 1, MOST_RUNS, NULL},
         OPTIONS_END,
     };

@@ -14,8 +14,8 @@
 struct options {
     struct expansion expansion; /* its depth is the first of these */
     const char *depth_list;
-    int32_t depths[DEEPEST], depth_count; /* rising */
-    double sure;                          /* 0: not given */
+    int32_t depths[TLEG_MAX_DEPTH], depth_count; /* rising */
+    double sure;                                 /* 0: not given */
     const char *labels;
     int32_t top;
     bool exif;
@@ -194,9 +194,9 @@ static void clear(struct state *state) {
 static bool settle(const struct invocation *call, struct options *options, int *code) {
     if (!expansion_settle(call, &options->expansion, code))
         return false;
-    if (options->depth_list && !depths_list(options->depth_list, options->depths, DEEPEST, &options->depth_count))
-        *code = tool_misuse(call, "--depth takes depths from 1 to 1024, such as 8, or 3,6,12 with --sure; found \"%s\"",
-                            options->depth_list);
+    if (options->depth_list && !depths_list(options->depth_list, options->depths, TLEG_MAX_DEPTH, &options->depth_count))
+        *code = tool_misuse(call, "--depth takes depths from 1 to %d, such as 8, or 3,6,12 with --sure; found \"%s\"",
+                            TLEG_MAX_DEPTH, options->depth_list);
     else if (options->depth_count > 1 && options->sure == 0)
         *code = tool_misuse(call, "several depths need --sure, the probability from which no deeper one is asked");
     else if (options->sure != 0 && options->depth_count < 2)

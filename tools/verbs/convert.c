@@ -142,11 +142,12 @@ static int read_with(const struct invocation *call, tleg_context *context, const
 
 /* "[4,8,12]" for "4,8,12" or "4-12"; *text is freed by the caller. */
 static int depths_json(const struct invocation *call, const char *depths, char **text) {
-    int32_t list[DEEPEST], count;
+    int32_t list[TLEG_MAX_DEPTH], count;
     if (!depths)
         return EXIT_DONE;
-    if (!depths_list(depths, list, DEEPEST, &count))
-        return tool_misuse(call, "--depths takes depths from 1 to %d, such as 3-12 or 4,8,12; found \"%s\"", DEEPEST, depths);
+    if (!depths_list(depths, list, TLEG_MAX_DEPTH, &count))
+        return tool_misuse(call, "--depths takes depths from 1 to %d, such as 3-12 or 4,8,12; found \"%s\"", TLEG_MAX_DEPTH,
+                           depths);
     char *at = *text = malloc(8 * (size_t)count + 3);
     if (!at)
         return tool_fail_memory(call);
@@ -220,8 +221,8 @@ static int say(const struct invocation *call, const struct options *options, int
     if (!report_file_bytes(options->out, &size))
         return tool_fail(call, "%s: written, but it cannot be read back", options->out);
     if (!call->json) {
-        printf("%s: a %s, %s, %" PRIu64 " parameters, %s\n", options->out, source->gene ? "learngene" : "model", dtype,
-               source->config.parameters, report_bytes(size, text));
+        tool_line("%s: a %s, %s, %" PRIu64 " parameters, %s", options->out, source->gene ? "learngene" : "model", dtype,
+                  source->config.parameters, report_bytes(size, text));
         return EXIT_DONE;
     }
     struct report report = report_start();

@@ -291,7 +291,7 @@ static int run_distance(const struct verb *verb, int argc, char **argv) {
         {"--features", OPTION_TEXT, &options.model, 0, 0, NULL},
         EXPANSION_OPTIONS(options.expansion),
         PICTURES_OPTIONS(options.pictures),
-        {"--batch", OPTION_COUNT, &options.batch, 1, 65536, NULL},
+        {"--batch", OPTION_COUNT, &options.batch, 1, MOST_BATCH, NULL},
         {"--loaders", OPTION_COUNT, &options.loaders, 1, 64, NULL},
         {"--limit", OPTION_COUNT, &options.limit, 2, INT32_MAX, NULL},
         {"--exif", OPTION_FLAG, &options.exif, 0, 0, NULL},

@@ -53,7 +53,8 @@ static int settle_depths(const struct invocation *call, struct options *options)
     if (!options->depths)
         return EXIT_DONE;
     if (!depths_range(options->depths, &target->depth_least, &target->depth_most))
-        return tool_misuse(call, "--depths takes a range within 1 to 1024, such as 3-8; found \"%s\"", options->depths);
+        return tool_misuse(call, "--depths takes a range within 1 to %d, such as 3-8; found \"%s\"", TLEG_MAX_DEPTH,
+                           options->depths);
     target->depth_mode = options->sandwich ? TLEG_DEPTH_SANDWICH : TLEG_DEPTH_RANDOM;
     return EXIT_DONE;
 }
@@ -78,7 +79,7 @@ static int run_distill(const struct verb *verb, int argc, char **argv) {
     const struct option table[] = {
         TRAINING_OPTIONS(options.training),
         {"--from", OPTION_TEXT, &options.from, 0, 0, NULL},
-        {"--depth", OPTION_COUNT, &options.depth, 1, 1024, NULL},
+        {"--depth", OPTION_COUNT, &options.depth, 1, TLEG_MAX_DEPTH, NULL},
         {"--depths", OPTION_TEXT, &options.depths, 0, 0, NULL},
         {"--sandwich", OPTION_FLAG, &options.sandwich, 0, 0, NULL},
         {"--in-place", OPTION_AMOUNT, &options.target.in_place, 0, 0, NULL},

@@ -19,7 +19,7 @@ struct options {
 struct state {
     tleg_context *context;
     const struct options *options;
-    int32_t depths[DEEPEST], depth_count;
+    int32_t depths[TLEG_MAX_DEPTH], depth_count;
     struct source source;
     struct scoring scoring;
     struct scoring_table table;
@@ -148,9 +148,9 @@ static bool settle(const struct invocation *call, struct state *state, struct op
         return false;
     if (!options->scoring.data)
         *code = tool_misuse(call, "needs --data");
-    else if (options->depths && !depths_list(options->depths, state->depths, DEEPEST, &state->depth_count))
-        *code =
-            tool_misuse(call, "--depth takes depths from 1 to 1024, such as 8, 2-12 or 3,6,12; found \"%s\"", options->depths);
+    else if (options->depths && !depths_list(options->depths, state->depths, TLEG_MAX_DEPTH, &state->depth_count))
+        *code = tool_misuse(call, "--depth takes depths from 1 to %d, such as 8, 2-12 or 3,6,12; found \"%s\"", TLEG_MAX_DEPTH,
+                            options->depths);
     else if (options->write_scores && (expansion->norm || expansion->image.height || expansion->dtype))
         *code = tool_misuse(call, "--write-scores is for what the file says: leave out --norm, --timm, --image and --dtype");
     else if (options->write_scores && pictures_given(&options->scoring.pictures))
@@ -166,7 +166,7 @@ static int run_eval(const struct verb *verb, int argc, char **argv) {
         {"--depth", OPTION_TEXT, &options.depths, 0, 0, NULL},
         EXPANSION_OPTIONS_BUT_DEPTH(options.expansion),
         SCORING_OPTIONS(options.scoring),
-        {"--batch", OPTION_COUNT, &options.scoring.batch, 1, 65536, NULL},
+        {"--batch", OPTION_COUNT, &options.scoring.batch, 1, MOST_BATCH, NULL},
         {"--write-scores", OPTION_FLAG, &options.write_scores, 0, 0, NULL},
         OPTIONS_END,
     };

@@ -26,8 +26,8 @@ static int say_written(const struct invocation *call, const struct options *opti
     if (tleg_model_get_info(NULL, model, &config) != TLEG_OK || !report_file_bytes(options->out, &bytes))
         return tool_fail(call, "%s: written, but it cannot be read back", options->out);
     if (!call->json) {
-        printf("%s: a model of depth %d, %s, %" PRIu64 " parameters, %s, expanded in %.1f ms\n", options->out,
-               (int)config.depth, tool_dtype_name(config.dtype), config.parameters, report_bytes(bytes, text), ms);
+        tool_line("%s: a model of depth %d, %s, %" PRIu64 " parameters, %s, expanded in %.1f ms", options->out,
+                  (int)config.depth, tool_dtype_name(config.dtype), config.parameters, report_bytes(bytes, text), ms);
         if (fresh)
             printf("the head starts fresh: %d classes instead of %d (seed %" PRIu64 ")%s\n", (int)config.classes,
                    (int)gene->classes, options->seed, gene->label_count ? "; the labels are dropped" : "");

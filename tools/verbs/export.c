@@ -20,7 +20,7 @@ static int say_written(const struct invocation *call, const struct options *opti
         return tool_fail(call, "%s: written, but it cannot be read back", options->out);
     const char *dtype = tool_dtype_name(options->expansion.dtype ? options->expansion.dtype : TLEG_F32);
     if (!call->json) {
-        printf("%s: an ONNX file of depth %d, %s, %s\n", options->out, (int)config->depth, dtype, report_bytes(bytes, text));
+        tool_line("%s: an ONNX file of depth %d, %s, %s", options->out, (int)config->depth, dtype, report_bytes(bytes, text));
         return EXIT_DONE;
     }
     struct report report = report_start();

@@ -186,7 +186,7 @@ static int run_features(const struct verb *verb, int argc, char **argv) {
     const struct option table[] = {
         EXPANSION_OPTIONS(options.expansion),
         PICTURES_OPTIONS(options.pictures),
-        {"--batch", OPTION_COUNT, &options.batch, 1, 65536, NULL},
+        {"--batch", OPTION_COUNT, &options.batch, 1, MOST_BATCH, NULL},
         {"--loaders", OPTION_COUNT, &options.loaders, 1, 64, NULL},
         {"--exif", OPTION_FLAG, &options.exif, 0, 0, NULL},
         {"--skip-bad", OPTION_FLAG, &options.skip_bad, 0, 0, NULL},

@@ -448,10 +448,10 @@ static int say_drawn(const struct invocation *call, const struct drawing *drawin
     if (!call->json) {
         const int32_t chosen = drawing->chosen.count;
         const char *what = source_draws_latents(&drawing->source) ? "latent" : "picture";
-        printf("%s: %" PRId64 " %s%s%s%s, depth %s, %d steps, guidance %g, %.1f s\n", options->out, drawing->count, what,
-               drawing->count == 1 ? "" : "s", chosen == 1 ? " of " : "",
-               chosen == 1 ? labels_show(config, drawing->chosen.labels[0], label) : "",
-               options->depths ? options->depths : depth, (int)drawing->steps, drawing->guidance, drawing->ms / 1e3);
+        tool_line("%s: %" PRId64 " %s%s%s%s, depth %s, %d steps, guidance %g, %.1f s", options->out, drawing->count, what,
+                  drawing->count == 1 ? "" : "s", chosen == 1 ? " of " : "",
+                  chosen == 1 ? labels_show(config, drawing->chosen.labels[0], label) : "",
+                  options->depths ? options->depths : depth, (int)drawing->steps, drawing->guidance, drawing->ms / 1e3);
         return EXIT_DONE;
     }
     struct report report = report_start();
@@ -488,7 +488,7 @@ static int run_generate(const struct verb *verb, int argc, char **argv) {
         {"--guidance", OPTION_REAL, &options.guidance, 0, 0, NULL},
         {"--seed", OPTION_TEXT, &options.seed_text, 0, 0, NULL},
         {"--input", OPTION_TEXT, &options.input, 0, 0, NULL},
-        {"--batch", OPTION_COUNT, &options.batch, 1, 65536, NULL},
+        {"--batch", OPTION_COUNT, &options.batch, 1, MOST_BATCH, NULL},
         {"--scale", OPTION_COUNT, &options.scale, 1, 64, NULL},
         {"--latent-scale", OPTION_REAL, &options.latent_scale, 0, 0, NULL},
         {"-o", OPTION_TEXT, &options.out, 0, 0, NULL},

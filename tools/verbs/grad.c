@@ -137,7 +137,7 @@ static int64_t count_names(const tleg_trainer *trainer) {
 
 static int say_written(const struct invocation *call, const struct options *options, double total, int64_t tensors) {
     if (!call->json) {
-        printf("%s: loss %.9g, gradients of %" PRId64 " tensors\n", options->out, total, tensors);
+        tool_line("%s: loss %.9g, gradients of %" PRId64 " tensors", options->out, total, tensors);
         return EXIT_DONE;
     }
     struct report report = report_start();
@@ -232,7 +232,7 @@ static int work(const struct invocation *call, tleg_context *context, const stru
 static int run_grad(const struct verb *verb, int argc, char **argv) {
     struct options options = {.alpha = 1, .tau = 1};
     const struct option table[] = {
-        {"--depth", OPTION_COUNT, &options.expansion.depth, 1, 1024, NULL},
+        {"--depth", OPTION_COUNT, &options.expansion.depth, 1, TLEG_MAX_DEPTH, NULL},
         {"--norm", OPTION_CHOICE, &options.expansion.norm, 0, 0, option_norms},
         {"--timm", OPTION_FLAG, &options.expansion.timm, 0, 0, NULL},
         IMAGE_OPTIONS(options.expansion),

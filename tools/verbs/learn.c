@@ -59,7 +59,8 @@ static int settle(const struct invocation *call, struct options *options) {
     if (target->in_place > 1)
         return tool_misuse(call, "--in-place takes a number of at most 1");
     if (options->depths && !depths_range(options->depths, &target->depth_least, &target->depth_most))
-        return tool_misuse(call, "--depths takes a range within 1 to 1024, such as 3-8; found \"%s\"", options->depths);
+        return tool_misuse(call, "--depths takes a range within 1 to %d, such as 3-8; found \"%s\"", TLEG_MAX_DEPTH,
+                           options->depths);
     int code = options->depths ? EXIT_DONE : find_depths(call, target, options->from);
     bool range = target->depth_least < target->depth_most;
     target->depth_mode = range ? TLEG_DEPTH_SANDWICH : TLEG_DEPTH_FIXED;
@@ -86,6 +87,7 @@ static void print_next(const struct options *options) {
                   (int)most);
     tool_line("  tleg plan %s --ms 5    the best depth within 5 ms on this machine", out);
     tool_line("  tleg info %s    its classes, and what each depth scored", out);
+    tool_line("  tleg store %s --dtype bf16 -o small.st    half the bytes, for shipping: what is learned is f32", out);
 }
 
 static int run_learn(const struct verb *verb, int argc, char **argv) {

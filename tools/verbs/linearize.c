@@ -401,12 +401,13 @@ static int say(const struct invocation *call, const struct options *options, con
         return tool_fail(call, "%s: written, but it cannot be read back", options->out);
     if (call->json)
         return say_json(call, options, model, gene, bytes, shares);
-    printf("%s: a learngene, %" PRIu64 " parameters, %s, from %d layers\n", options->out, gene->parameters,
-           report_bytes(bytes, text), (int)model->depth);
+    tool_line("%s: a learngene, %" PRIu64 " parameters, %s, from %d layers", options->out, gene->parameters,
+              report_bytes(bytes, text), (int)model->depth);
     say_table(options, shares);
-    printf("Unless R2 is close to 1, what is expanded from it %s: let it learn from the model first,\n"
-           "    tleg distill --from %s --teacher %s --depth %d --data DIR --epochs 20 -o LEARNED\n",
-           source_draws(model) ? "draws noise" : "answers by chance", options->out, call->operands[0], (int)model->depth);
+    printf("Unless R2 is close to 1, what is expanded from it %s: let it learn from the model first,\n",
+           source_draws(model) ? "draws noise" : "answers by chance");
+    tool_line("    tleg distill --from %s --teacher %s --depth %d --data DIR --epochs 20 -o LEARNED", options->out,
+              call->operands[0], (int)model->depth);
     return EXIT_DONE;
 }
 

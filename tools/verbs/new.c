@@ -129,9 +129,9 @@ static int say_written(const struct invocation *call, const struct options *opti
     if (tleg_learngene_get_info(NULL, gene, &config) != TLEG_OK || !report_file_bytes(options->out, &bytes))
         return tool_fail(call, "%s: written, but it cannot be read back", options->out);
     if (!call->json) {
-        printf("%s: a learngene%s, dim %d, %d heads, %" PRIu64 " parameters, %s\n", options->out,
-               config.kind == TLEG_KIND_DIT ? " of a generator" : "", (int)config.dim, (int)config.heads, config.parameters,
-               report_bytes(bytes, text));
+        tool_line("%s: a learngene%s, dim %d, %d heads, %" PRIu64 " parameters, %s", options->out,
+                  config.kind == TLEG_KIND_DIT ? " of a generator" : "", (int)config.dim, (int)config.heads, config.parameters,
+                  report_bytes(bytes, text));
         return EXIT_DONE;
     }
     struct report report = report_start();

@@ -26,11 +26,11 @@ struct state {
     struct source source; /* an expander */
     bool scores_dropped;  /* the file's, which are of another image size */
     tleg_budget budget;
-    tleg_cost cost;                       /* of the least depth: its lines hold for all */
-    int32_t deepest;                      /* 0: none fits, or there is no limit */
-    tleg_best best;                       /* depth 0: no score, or none fits */
-    const tleg_scores *scores;            /* NULL: none */
-    int32_t depths[DEEPEST], depth_count; /* to be scored */
+    tleg_cost cost;                              /* of the least depth: its lines hold for all */
+    int32_t deepest;                             /* 0: none fits, or there is no limit */
+    tleg_best best;                              /* depth 0: no score, or none fits */
+    const tleg_scores *scores;                   /* NULL: none */
+    int32_t depths[TLEG_MAX_DEPTH], depth_count; /* to be scored */
     struct scoring scoring;
     struct scoring_table table;
 };
@@ -95,7 +95,7 @@ static int32_t last_listed(const struct state *state) {
         last = state->scores->depths[state->scores->count - 1];
     if (last < state->cost.least_depth + 8)
         last = state->cost.least_depth + 8;
-    return last < DEEPEST ? last : DEEPEST;
+    return last < TLEG_MAX_DEPTH ? last : TLEG_MAX_DEPTH;
 }
 
 /* ---- for people ---- */
@@ -258,7 +258,7 @@ static bool is_cost(const json_t *object) {
     const json_t *batch = json_object_get(object, "batch"), *spread = json_object_get(object, "spread");
     return is_amount(json_object_get(object, "ms_fixed")) && is_amount(json_object_get(object, "ms_per_layer")) &&
            (!spread || is_amount(spread)) && json_is_integer(batch) && json_integer_value(batch) >= 1 &&
-           json_integer_value(batch) <= 65536;
+           json_integer_value(batch) <= MOST_BATCH;
 }
 
 /* "cost" of what plan --json printed, or such an object alone, for the caller to release; NULL after saying why not. */
@@ -433,8 +433,9 @@ static bool settle(const struct invocation *call, struct state *state, struct op
         *code = tool_misuse(call, "--depth and --val-every are for --data");
     else if (!options->scoring.data && pictures_given(&options->scoring.pictures))
         *code = tool_misuse(call, "--mean, --std, --crop, --interpolation and --fit are for --data");
-    else if (options->depths && !depths_list(options->depths, state->depths, DEEPEST, &state->depth_count))
-        *code = tool_misuse(call, "--depth takes depths from 1 to 1024, such as 2-12 or 3,6,12; found \"%s\"", options->depths);
+    else if (options->depths && !depths_list(options->depths, state->depths, TLEG_MAX_DEPTH, &state->depth_count))
+        *code = tool_misuse(call, "--depth takes depths from 1 to %d, such as 2-12 or 3,6,12; found \"%s\"", TLEG_MAX_DEPTH,
+                            options->depths);
     else
         return true;
     return false;
@@ -474,7 +475,7 @@ static int run_plan(const struct verb *verb, int argc, char **argv) {
         {"--memory", OPTION_SIZE, &options.bytes, 1, 0, NULL},
         {"--ms", OPTION_REAL, &options.ms, 0, 0, NULL},
         {"--margin", OPTION_AMOUNT, &options.margin, 0, 0, NULL},
-        {"--batch", OPTION_COUNT, &options.batch, 1, 65536, NULL},
+        {"--batch", OPTION_COUNT, &options.batch, 1, MOST_BATCH, NULL},
         {"--elastic", OPTION_FLAG, &options.elastic, 0, 0, NULL},
         {"--stored", OPTION_FLAG, &options.stored, 0, 0, NULL},
         {"--any-depth", OPTION_FLAG, &options.any_depth, 0, 0, NULL},

@@ -29,8 +29,8 @@ static int say_written(const struct invocation *call, const char *out, int64_t b
         char logits[64] = "";
         if (config->classes > 0)
             snprintf(logits, sizeof logits, "logits [%" PRId64 ",%d], ", batch, (int)config->classes);
-        printf("%s: %sfeatures [%" PRId64 ",%" PRId64 "], depth %d, %.1f ms\n", out, logits, batch, source_features(config),
-               (int)config->depth, ms);
+        tool_line("%s: %sfeatures [%" PRId64 ",%" PRId64 "], depth %d, %.1f ms", out, logits, batch, source_features(config),
+                  (int)config->depth, ms);
         return EXIT_DONE;
     }
     struct report report = report_start();
@@ -108,8 +108,8 @@ static int classify(const struct invocation *call, tleg_context *context, const 
 static int say_noise(const struct invocation *call, const char *out, const int64_t shape[4], const tleg_config *config,
                      double ms) {
     if (!call->json) {
-        printf("%s: output [%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "], depth %d, %.1f ms\n", out, shape[0], shape[1],
-               shape[2], shape[3], (int)config->depth, ms);
+        tool_line("%s: output [%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "], depth %d, %.1f ms", out, shape[0], shape[1],
+                  shape[2], shape[3], (int)config->depth, ms);
         return EXIT_DONE;
     }
     struct report report = report_start();

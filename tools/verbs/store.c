@@ -20,8 +20,8 @@ static int say_stored(const struct invocation *call, const struct options *optio
     if (!report_file_bytes(options->out, &bytes))
         return tool_fail(call, "%s: written, but it cannot be read back", options->out);
     if (!call->json) {
-        printf("%s: a learngene, %s, %s; %s was %s\n", options->out, dtype, report_bytes(bytes, text[0]), call->operands[0],
-               report_bytes(former, text[1]));
+        tool_line("%s: a learngene, %s, %s; %s was %s", options->out, dtype, report_bytes(bytes, text[0]), call->operands[0],
+                  report_bytes(former, text[1]));
         return EXIT_DONE;
     }
     struct report report = report_start();

@@ -37,7 +37,7 @@ static int run_tune(const struct verb *verb, int argc, char **argv) {
     const struct training_target target = {.drop_path = 0.1};
     const struct option table[] = {
         TRAINING_OPTIONS(options.training),
-        {"--depth", OPTION_COUNT, &options.expansion.depth, 1, 1024, NULL},
+        {"--depth", OPTION_COUNT, &options.expansion.depth, 1, TLEG_MAX_DEPTH, NULL},
         {"--norm", OPTION_CHOICE, &options.expansion.norm, 0, 0, option_norms},
         {"--timm", OPTION_FLAG, &options.expansion.timm, 0, 0, NULL},
         IMAGE_OPTIONS(options.expansion),

@@ -50,6 +50,8 @@ says err "usage: tleg VERB"
 silent out
 try 2 frobnicate
 says err 'unknown verb "frobnicate"'
+try 2 "$(printf 'c\033[31mlasify')"
+says err 'unknown verb "c?[31mlasify"'
 try 2 clasify
 says err 'unknown verb "clasify"; did you mean "classify"?'
 try 2 tune --optimizer sgd
@@ -541,6 +543,16 @@ says out '"depths":null,"scores":{"on":"data","images":12,"depths":[2,3,4],"scor
 try 0 eval scored.st --depth 9 --data data/ --write-scores
 try 0 info scored.st --json
 says out '"images":12,"depths":[2,3,4,9],"scores":['
+now="scores on . are on the folder that it is"
+(cd data && "$tleg" eval ../scored.st --depth 9 --data . --write-scores) >out 2>err
+must test $? -eq 0
+try 0 info scored.st --json
+says out '"on":"data","images":12,"depths":[2,3,4,9],"scores":['
+cp -r data データ
+cp g.st spelt.st
+try 0 eval spelt.st --depth 2 --data データ --write-scores
+try 0 info spelt.st
+says out "on データ, 12 images"
 try 0 plan scored.st --json
 says out "\"learned\":null,\"score\":$one"
 says out '"best":'
@@ -625,7 +637,7 @@ says err "--data"
 if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then # where a terminal can be made
     now="a progress bar on a terminal"
     cp -r data/a data/c
-    TERM=xterm script -qec "'$tleg' eval m.st --data data" /dev/null >out 2>err </dev/null
+    TERM=xterm script -qec "stty cols 120; '$tleg' eval m.st --data data" /dev/null >out 2>err </dev/null
     says out "eval [##############################] 12/12"
 fi
 

@@ -31,12 +31,13 @@ try 0 new --dim 16 --heads 2 --image 8 --patch 4 --classes 10 -o gene.st
 # ---- the usual way ----
 try 0 learn --from gene.st --data own -o own.st
 says err "the head starts fresh: gene.st has 10 classes, the data 2"
-says err "every 10-th picture of each class validates"
+says err "one in 10 pictures of each class validates"
 says out "20 images of 2 classes to learn from, 4 to validate with"
 says out "the recipe for short runs"
 says out "validation top-1"
 says out "own.st: the best learngene"
 says out "tleg classify own.st --depth 8 PICTURE.jpg    any depth from 3 to 8"
+says out "tleg store own.st --dtype bf16 -o small.st"
 try 0 info own.st
 says out "learned at    3-8"
 says out "depth 5"
@@ -66,8 +67,9 @@ says out "41 images of 2 classes to learn from, 5 to validate with"
 class two/a 1 200 20 20
 class two/b 1 20 20 200
 try 0 learn --from gene.st --data two --epochs 2 -o two.st
-says err 'nothing is validated: the class "a" has 1 pictures'
+says err 'nothing is validated: the class "a" has 1 picture;'
 says out "2 steps of 2 pictures"
+says out "steps: 1 an epoch of 2 images, 2 in 2 epochs"
 says out "two.st: the learngene after 2 steps"
 class single/only 12 200 20 20
 try 1 learn --from gene.st --data single -o x.st
@@ -80,6 +82,30 @@ says err "own/leaf/13.png"
 says err "--skip-bad"
 try 0 learn --from gene.st --data own --skip-bad --epochs 1 -o skipped.st
 says err "skipped own/leaf/13.png"
+mkdir odd # class folders that are called as files are; links that lead nowhere, with and without an image's name
+cp -r own/apple odd/a.bin
+cp -r mixed/grey "odd/my images idx3"
+ln -s nowhere odd/gone
+ln -s loop odd/a.bin/loop
+try 0 learn --from gene.st --data odd --epochs 1 -o odd.st
+says out "of 2 classes to learn from"
+says out " in 1 epoch"
+must test "$(grep -c " in 1 epochs" out)" -eq 0
+ln -s nowhere odd/a.bin/lost.png
+try 1 learn --from gene.st --data odd --epochs 1 -o x.st
+says err "odd/a.bin/lost.png"
+says err "--skip-bad"
+
+# ---- on a terminal ----
+if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then # where one can be made
+    for columns in 60 80; do
+        now="a progress bar within $columns columns"
+        TERM=xterm script -qec "stty cols $columns; '$tleg' learn --from gene.st --data mixed --epochs 1 -o bar.st" /dev/null >out 2>err </dev/null
+        widest=$(tr -d '\033' <out | sed 's/\[K//g' | tr '\r' '\n' | awk '/^learn \[/ { if (length > most) most = length } END { print most + 0 }')
+        must test "$widest" -gt 40
+        must test "$widest" -lt $columns
+    done
+fi
 
 # ---- wrong use ----
 try 2 learn --from gene.st --data own

@@ -314,6 +314,18 @@ for words in "--log alias.json -o noted.st" "--log x.json -o ./x.json" "--log $P
     says err " name the same file"
 done
 
+# ---- names that a terminal would obey ----
+obeyed=$(printf 'o\033[31m.st')
+for verb in "new $shape --classes 3" "store gene.st" "expand gene.st --depth 2" "convert gene.st" "export model.st" \
+    "run model.st --input in.st" "grad model.st --input in.st" "linearize model.st" "$learn --epochs 1" \
+    "$learn --epochs 2 --resume" "tune model.st --data cifar --val-every 4 --batch 6 --epochs 1 --checkpoint tuned.ck" \
+    "record --data cifar --from gene.st --teacher model.st --epochs 1 --batch 6"; do
+    case $verb in *--resume*) ;; *) rm -f "$obeyed" "$obeyed.checkpoint" ;; esac
+    try 0 $verb -o "$obeyed"
+    says out 'o?[31m.st'
+    must test "$(tr -cd '\033' <out | wc -c)" -eq 0
+done
+
 if [ $failures -gt 0 ]; then
     echo "$failures of $checks checks of outputs failed"
     exit 1

@@ -197,7 +197,7 @@ says err "a generator's images and patches are square"
 try 2 classify wide2.st --positions-filter lanczos own/ant/0.png
 
 # ---- what makes no sense ----
-for wrong in "--mean 0.5,0.5,0.5" "--std 0.5,0.5,0.5" "--mean 0,0,0 --std 0,1,1" "--crop 1.5" "--crop 0" "--fit border" "--interpolation nearest"; do
+for wrong in "--mean 0.5,0.5,0.5" "--std 0.5,0.5,0.5" "--mean 0,0,0 --std 0,1,1" "--crop 1.5" "--crop 0" "--crop 1e-9" "--fit border" "--interpolation nearest"; do
     try 2 classify plain.st $wrong own/ant/0.png
     try 2 tune plain.st $wrong --data own --epochs 1 -o x.st
     try 2 $new $wrong -o x.st

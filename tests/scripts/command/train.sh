@@ -73,7 +73,12 @@ says err "--lr-end 2 is above the learning rate of the steps, 1"
 plain="distill --data cifar $shape --depth 2"
 try 0 $plain --epochs 2 -o recipe.st
 says out "recipe: 36 pictures, 2 epochs, 2 steps of 32 pictures: the recipe for short runs"
-says out "flip 0.5, RandAugment 0, jitter 0, erasing 0, mixup 0, cutmix 0, smoothing 0.1, each picture 1 times"
+says out "flip 0.5, RandAugment 0, jitter 0, erasing 0, mixup 0, cutmix 0, smoothing 0.1"
+must test "$(grep -c "each picture" out)" -eq 0
+for words in "--mixup 1e300" "--mixup 1e-300" "--cutmix 1e7"; do # before any picture is read
+    try 2 $plain --epochs 2 $words -o x.st
+    says err "${words%% *} takes 0, or a number from 1e-6 to 1e6"
+done
 says out "learning rate: 0.001, whatever the batch (--lr-absolute); then a cosine to 1e-05, a new rate each step"
 try 0 $plain --epochs 1000 --recipe short --limit-steps 1 -o recipe.st
 says out "1000 steps of 32 pictures: the recipe for short runs"
@@ -511,6 +516,7 @@ mkdir odd
 head -c 4000 cifar/data_batch_1.bin >odd/data_batch_1.bin
 try 1 distill --data odd $shape --depth 2 --epochs 1 -o x.st
 says err "odd/data_batch_1.bin: 4000 bytes; expected a multiple of 3073"
+says err "a folder with *.bin in it is taken for CIFAR's binary files"
 cp cifar/data_batch_1.bin odd/ && printf 'red\ngreen\n' >odd/batches.meta.txt
 try 1 distill --data odd $shape --depth 2 --epochs 1 -o x.st
 says err "has the label 2; there are 2 classes"

@@ -102,6 +102,27 @@ for words in "--layer-decay 0.5" "--freeze-layers 1"; do
 done
 try 0 distill --data own --from gene.st --freeze qkv,embedding --depth 3 --batch 4 --epochs 1 -o x.st
 
+# ---- names that are long, or not UTF-8, in checkpoints and logs ----
+mkdir spelt && cp -r own/ant spelt/三毛猫の子猫 && cp -r own/cat spelt/犬
+try 0 tune model.st --data spelt --batch 4 --augment none --epochs 1 --class-weights balanced -o spelt.st
+says out "class weights: 三毛猫の子 0.667, 犬 2"
+says out "spelt.st: the model after 4 steps"
+raw="m$(printf '\377').st" far="d$(printf '三%.0s' $(seq 80))/$(printf '三%.0s' $(seq 60)).st"
+mkdir "${far%/*}"
+for path in "$raw" "$far"; do
+    cp model.st "$path"
+    for words in "--limit-steps 2" --resume; do
+        try 0 tune "$path" --data own --batch 4 --augment none --epochs 1 --teacher "$path" $words -o odd.st
+    done
+    says out "resumed: odd.st.checkpoint, step 2 of 5"
+    rm odd.st*
+done
+for run in first second; do # the second takes the log of the same output
+    try 0 $labelled --limit-steps 1 --seed 18446744073709551615 --log odd.json -o "new$raw"
+    says out 'newm\xFF.st: '
+done
+must test "$(grep -c '"seed":"18446744073709551615"' odd.json)" -eq 1
+
 # ---- SGD ----
 try 0 $tune --optimiser sgd --lr-absolute --lr 0.01 -o sgd.st
 says out "optimiser: SGD with momentum 0.9"

@@ -107,6 +107,12 @@ class Planner:
                     if same_start(name, depth, s) == name:
                         self.tune(target, name, depth, s["compare_epochs"], seed, s["source"])
 
+    def longer_transfer(self, seed, depth):
+        """d, tuned for longer: whether a start still matters then."""
+        s = self.settings
+        for name in s["transferred_longer"]:
+            self.tune(s["targets"][0], name, depth, 2 * s["epochs"], seed, s["source"])
+
     def other_genes(self, seed, depths):
         """Whether a gene that learned for longer, or one of more tensors, would change a's answer."""
         for name in ("gene2long", "gene4"):
@@ -150,6 +156,7 @@ def make(settings):
     for seed in settings["seeds"]:
         planner.constrained(seed, depths)
         planner.transfer(seed, depths, targets)
+        planner.longer_transfer(seed, middle[0])
     return planner.runs
 
 

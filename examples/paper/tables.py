@@ -239,6 +239,16 @@ def transfer(results):
     return "\n\n".join(parts)
 
 
+def longer_transfer(results):
+    """d, tuned for longer"""
+    s = results.settings
+    target, depth = s["targets"][0], s["depths"][len(s["depths"]) // 2]
+    lengths = s["compare_epochs"], 2 * s["epochs"]
+    rows = [[starts.TITLES[start], *(cell(results.tuned(start, depth, epochs, target), len(s["seeds"])) for epochs in lengths)]
+            for start in s["transferred_longer"]]
+    return markdown([f"{target}, depth {depth}", *(f"{epochs} epochs" for epochs in lengths)], rows)
+
+
 def by_byte(results):
     """e"""
     s = results.settings
@@ -253,7 +263,8 @@ def by_byte(results):
                      *depths_head(s, "{} free")], rows)
 
 
-TABLES = {"half": half, "rates": rates, "other-genes": other_genes, "others": others, "costs": costs, "transfer": transfer, "by-byte": by_byte,
+TABLES = {"half": half, "rates": rates, "other-genes": other_genes, "others": others, "costs": costs, "transfer": transfer,
+          "longer-transfer": longer_transfer, "by-byte": by_byte,
           "instead": instead}
 
 

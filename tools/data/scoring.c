@@ -1,7 +1,6 @@
 #include "scoring.h"
 
 #include "base/measure.h"
-#include "base/place.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "feed.h"
@@ -232,7 +231,7 @@ static char *last_part(const char *path) {
 static void name_data(const char *path, char *out, size_t room) {
     char *name = last_part(path);
     if (name && (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)) {
-        char *full = place_full(path);
+        char *full = realpath(path, NULL);
         free(name);
         name = full ? last_part(full) : NULL;
         free(full);

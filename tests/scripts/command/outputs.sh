@@ -317,7 +317,7 @@ done
 # ---- names that a terminal would obey ----
 obeyed=$(printf 'o\033[31m.st')
 for verb in "new $shape --classes 3" "store gene.st" "expand gene.st --depth 2" "convert gene.st" "export model.st" \
-    "run model.st --input in.st" "grad model.st --input in.st" "linearize model.st" "$learn --epochs 1" \
+    "run model.st --input in.st" "grad model.st --alpha 0 --input in.st" "linearize model.st" "$learn --epochs 1" \
     "$learn --epochs 2 --resume" "tune model.st --data cifar --val-every 4 --batch 6 --epochs 1 --checkpoint tuned.ck" \
     "record --data cifar --from gene.st --teacher model.st --epochs 1 --batch 6"; do
     case $verb in *--resume*) ;; *) rm -f "$obeyed" "$obeyed.checkpoint" ;; esac

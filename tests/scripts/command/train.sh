@@ -55,7 +55,11 @@ must test "$(rates rate.json)" = "1 1 1 1 1 1 " # the recipe's: epochs 0 and 1 h
 try 0 $steps --epochs 2 --warmup-steps 0 --lr-end 0.5 --log rate.json -o rate.st
 says out "; then a cosine to 0.5, a new rate each step"
 must test "$(rates rate.json | cut -c 1-17)" = "1 0.966506 0.875 "
-try 0 $steps --epochs 3 --recipe deit --log rate.json -o rate.st # the verb's 5 epochs of warm-up are more than there are
+try 0 $steps --epochs 3 --recipe deit --log rate.json -o rate.st # no room for a warm-up and the peak after it
+must test "$(rates rate.json | cut -c 1-4)" = "1 1 "
+try 0 $steps --epochs 3 --warmup 2 --limit-steps 1 -o rate.st
+says err "--warmup 2: the rate comes to its peak after 3 epochs; the run has 3 (--warmup-steps counts steps)"
+try 0 $steps --epochs 4 --recipe deit --log rate.json -o rate.st # the verb's 5 epochs of warm-up are more than there are
 says out "over 1 epoch of warm-up"
 must test "$(rates rate.json | awk '{ print $6, ($7 > 0.7) }')" = "1e-06 1"
 try 2 $steps --epochs 2 --warmup 3 -o x.st
@@ -75,17 +79,19 @@ try 0 $plain --epochs 2 -o recipe.st
 says out "recipe: 36 pictures, 2 epochs, 2 steps of 32 pictures: the recipe for short runs"
 says out "flip 0.5, RandAugment 0, jitter 0, erasing 0, mixup 0, cutmix 0, smoothing 0.1"
 must test "$(grep -c "each picture" out)" -eq 0
+says out "learning rate: 0.001, whatever the batch (--lr-absolute); then a cosine to 1e-05, a new rate each step"
 for words in "--mixup 1e300" "--mixup 1e-300" "--cutmix 1e7"; do # before any picture is read
     try 2 $plain --epochs 2 $words -o x.st
     says err "${words%% *} takes 0, or a number from 1e-6 to 1e6"
 done
-says out "learning rate: 0.001, whatever the batch (--lr-absolute); then a cosine to 1e-05, a new rate each step"
 try 0 $plain --epochs 1000 --recipe short --limit-steps 1 -o recipe.st
 says out "1000 steps of 32 pictures: the recipe for short runs"
 says out "over 100 steps of warm-up"
-try 0 $plain --epochs 20000 --batch 18 --limit-steps 1 -o recipe.st # steps count, not epochs
-says out "40000 steps of 18 pictures: DeiT's recipe, for long runs"
+try 0 $plain --epochs 40000 --batch 18 --limit-steps 1 -o recipe.st # pictures count, neither epochs nor the steps of this batch
+says out "80000 steps of 18 pictures: DeiT's recipe, for long runs"
 says out "RandAugment 9"
+try 0 $plain --epochs 30000 --batch 18 --limit-steps 1 -o recipe.st
+says out "60000 steps of 18 pictures: the recipe for short runs"
 try 0 $plain --epochs 2 --recipe deit --batch 18 -o recipe.st
 says out "DeiT's recipe"
 says out "learning rate: 0.0005 given, times 18/512"

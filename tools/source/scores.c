@@ -2,6 +2,7 @@
 
 #include "base/place.h"
 #include "depths.h"
+#include "draft.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -57,64 +58,30 @@ static void merge(struct table *table, const tleg_scores *former, const tleg_sco
 
 /* ---- the file ---- */
 
-/* A file in memory: everything in it, as it is stored. */
-struct copy {
-    int64_t count, pairs;
-    const char **names;
-    tleg_tensor **tensors;
-    const char **keys_and_values;
-};
-
-static bool copy_make(const tleg_file *file, struct copy *copy) {
-    size_t tensors = (size_t)tleg_file_get_tensor_count(file), keys = 0;
-    while (tleg_file_get_metadata_key(file, (int64_t)keys))
-        keys++;
-    *copy = (struct copy){.names = calloc(tensors + 1, sizeof *copy->names),
-                          .tensors = calloc(tensors + 1, sizeof *copy->tensors),
-                          .keys_and_values = calloc(2 * (keys + 1), sizeof *copy->keys_and_values)};
-    return copy->names && copy->tensors && copy->keys_and_values;
-}
-
-static void copy_free(struct copy *copy) {
-    for (int64_t i = 0; i < copy->count; i++)
-        tleg_tensor_free(copy->tensors[i]);
-    free(copy->names);
-    free(copy->tensors);
-    free(copy->keys_and_values);
-}
-
-static void put_pair(struct copy *copy, const char *key, const char *value) {
-    copy->keys_and_values[2 * copy->pairs] = key;
-    copy->keys_and_values[2 * copy->pairs++ + 1] = value;
-}
-
-static tleg_status fill(tleg_context *context, const tleg_file *file, const char *scores, struct copy *copy) {
-    const char *key;
+/* All of the file, but with these scores. */
+static tleg_status fill(tleg_context *context, const tleg_file *file, const char *scores, struct draft *draft) {
+    const char *key, *name;
+    tleg_status status = TLEG_OK;
     for (int64_t i = 0; (key = tleg_file_get_metadata_key(file, i)) != NULL; i++)
         if (strcmp(key, "tleg.scores") != 0)
-            put_pair(copy, key, tleg_file_get_metadata(file, key));
-    put_pair(copy, "tleg.scores", scores);
-    tleg_status status = TLEG_OK;
-    for (int64_t i = 0; i < tleg_file_get_tensor_count(file) && status == TLEG_OK; i++) {
-        copy->names[i] = tleg_file_get_tensor_name(file, i);
-        status = tleg_file_read_tensor(context, file, copy->names[i], &copy->tensors[i]);
-        copy->count += status == TLEG_OK;
-    }
+            draft_put_pair(draft, key, tleg_file_get_metadata(file, key));
+    draft_put_pair(draft, "tleg.scores", scores);
+    for (int64_t i = 0; status == TLEG_OK && (name = tleg_file_get_tensor_name(file, i)) != NULL; i++)
+        status = draft_put_tensor(context, draft, file, name);
     return status;
 }
 
 static int rewrite(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
                    const char *scores) {
-    struct copy copy = {0};
-    int code = copy_make(file, &copy) ? EXIT_DONE : tool_fail_memory(call);
-    if (code == EXIT_DONE && fill(context, file, scores, &copy) != TLEG_OK)
+    struct draft draft;
+    int code = draft_make(file, &draft) ? EXIT_DONE : tool_fail_memory(call);
+    if (code == EXIT_DONE && fill(context, file, scores, &draft) != TLEG_OK)
         code = tool_fail_context(call, context);
-    const tleg_save_options options = {
-        .struct_size = sizeof options, .pairs = copy.pairs, .keys_and_values = copy.keys_and_values};
+    const tleg_save_options options = draft_options(&draft);
     if (code == EXIT_DONE &&
-        tleg_file_save(context, path, copy.count, copy.names, (const tleg_tensor *const *)copy.tensors, &options) != TLEG_OK)
+        tleg_file_save(context, path, draft.count, draft.names, (const tleg_tensor *const *)draft.tensors, &options) != TLEG_OK)
         code = tool_fail_context(call, context);
-    copy_free(&copy);
+    draft_free(&draft);
     return code;
 }
 

@@ -3,17 +3,10 @@
 
 #include "base/memory_file.h"
 #include "base/report.h"
+#include "source/draft.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A file in the making: tensors and metadata, as tleg_file_write takes them. */
-struct draft {
-    int64_t count, pairs;
-    const char **names, **keys_and_values; /* the file's that it is made from, and the head's */
-    tleg_tensor **tensors;
-};
-enum { MOST_HEADS = 4 }; /* tensors of both heads */
 
 /* ---- the source as a file: the library knows by which keys and tensors it is told ---- */
 
@@ -28,32 +21,7 @@ static int write_source(const struct invocation *call, tleg_context *context, co
     return status == TLEG_OK ? EXIT_DONE : tool_fail_context(call, context);
 }
 
-/* For every tensor and key of the file. */
-static bool draft_make(const tleg_file *file, struct draft *draft) {
-    const size_t tensors = (size_t)tleg_file_get_tensor_count(file) + MOST_HEADS; /* a source without a head gets one */
-    size_t keys = 1;                                                              /* labels, where the file has none */
-    while (tleg_file_get_metadata_key(file, (int64_t)keys - 1))
-        keys++;
-    *draft = (struct draft){.names = calloc(tensors, sizeof *draft->names),
-                            .keys_and_values = calloc(2 * keys, sizeof *draft->keys_and_values),
-                            .tensors = calloc(tensors, sizeof *draft->tensors)};
-    return draft->names && draft->tensors && draft->keys_and_values;
-}
-
-static void draft_free(struct draft *draft) {
-    for (int64_t i = 0; i < draft->count; i++)
-        tleg_tensor_free(draft->tensors[i]);
-    free(draft->names);
-    free(draft->tensors);
-    free(draft->keys_and_values);
-}
-
 /* ---- metadata ---- */
-
-static void put_pair(struct draft *draft, const char *key, const char *value) {
-    draft->keys_and_values[2 * draft->pairs] = key;
-    draft->keys_and_values[2 * draft->pairs++ + 1] = value;
-}
 
 /* What the file says, but for what is to be learned anew; `labels` in place of its own, unless they are NULL. */
 static void put_metadata(struct draft *draft, const tleg_file *file, bool fresh, const char *labels) {
@@ -61,10 +29,10 @@ static void put_metadata(struct draft *draft, const tleg_file *file, bool fresh,
     for (int64_t i = 0; (key = tleg_file_get_metadata_key(file, i)) != NULL; i++) {
         const bool learned = strcmp(key, "tleg.depths") == 0 || strcmp(key, "tleg.scores") == 0;
         if (!learned && !((fresh || labels) && strcmp(key, "tleg.labels") == 0))
-            put_pair(draft, key, tleg_file_get_metadata(file, key));
+            draft_put_pair(draft, key, tleg_file_get_metadata(file, key));
     }
     if (labels)
-        put_pair(draft, "tleg.labels", labels);
+        draft_put_pair(draft, "tleg.labels", labels);
 }
 
 /* The names of the data's classes as a JSON array, to be freed. */
@@ -102,15 +70,13 @@ static int put_tensors(const struct invocation *call, tleg_context *context, str
                        bool fresh) {
     const char *name;
     for (int64_t i = 0; (name = tleg_file_get_tensor_name(file, i)) != NULL; i++) {
-        if (fresh && is_head(name))
-            continue;
-        if (tleg_file_read_tensor(context, file, name, &draft->tensors[draft->count]) != TLEG_OK)
+        if (!(fresh && is_head(name)) && draft_put_tensor(context, draft, file, name) != TLEG_OK)
             return tool_fail_context(call, context);
-        draft->names[draft->count++] = name;
     }
     return EXIT_DONE;
 }
 
+/* Its tensors, of which there are DRAFT_MORE at most: those of both heads. */
 static int put_head(const struct invocation *call, tleg_context *context, struct draft *draft, const tleg_learngene *head) {
     const char *name;
     for (int64_t i = 0; (name = tleg_learngene_get_tensor_name(head, i)) != NULL; i++) {
@@ -155,8 +121,7 @@ static int write_again(const struct invocation *call, tleg_context *context, con
         code = put_head(call, context, &draft, head);
     if (code == EXIT_DONE) {
         put_metadata(&draft, file, head != NULL, labels);
-        const tleg_save_options options = {
-            .struct_size = sizeof options, .pairs = draft.pairs, .keys_and_values = draft.keys_and_values};
+        const tleg_save_options options = draft_options(&draft);
         if (tleg_file_write(context, memory_file_append, made, draft.count, draft.names,
                             (const tleg_tensor *const *)draft.tensors, &options) != TLEG_OK)
             code = tool_fail_context(call, context);

@@ -5,6 +5,7 @@
 #include "base/place.h"
 #include "base/report.h"
 #include "source/depths.h"
+#include "source/draft.h"
 #include "source/labels.h"
 #include "source/pictures.h"
 #include "source/source.h"
@@ -25,8 +26,8 @@ struct options {
 
 /* ---- the same tensors with other metadata ---- */
 
-enum { PAIRS = 3 };
-struct pairs { /* each takes the place of one of its key */
+enum { PAIRS = 3 }; /* within DRAFT_MORE */
+struct pairs {      /* each takes the place of one of its key */
     int64_t count;
     const char *keys_and_values[2 * PAIRS];
 };
@@ -45,52 +46,22 @@ static bool has(const struct pairs *pairs, const char *key) {
     return false;
 }
 
-/* What a file holds, for tleg_file_write. */
-struct copy {
-    int64_t count, pairs;
-    const char **names, **keys_and_values; /* the file's own */
-    tleg_tensor **tensors;
-};
-
-static bool copy_make(const tleg_file *file, struct copy *copy) {
-    const size_t tensors = (size_t)tleg_file_get_tensor_count(file) + 1;
-    size_t pairs = PAIRS;
-    while (tleg_file_get_metadata_key(file, (int64_t)(pairs - PAIRS)))
-        pairs++;
-    *copy = (struct copy){.names = calloc(tensors, sizeof *copy->names),
-                          .keys_and_values = calloc(2 * pairs, sizeof *copy->keys_and_values),
-                          .tensors = calloc(tensors, sizeof *copy->tensors)};
-    return copy->names && copy->keys_and_values && copy->tensors;
-}
-
-static void copy_free(struct copy *copy) {
-    for (int64_t i = 0; i < copy->count; i++)
-        tleg_tensor_free(copy->tensors[i]);
-    free(copy->names);
-    free(copy->keys_and_values);
-    free(copy->tensors);
-}
-
-static void copy_pairs(const tleg_file *file, const struct pairs *pairs, struct copy *copy) {
+static void put_pairs(const tleg_file *file, const struct pairs *pairs, struct draft *draft) {
     const char *key;
     for (int64_t i = 0; (key = tleg_file_get_metadata_key(file, i)) != NULL; i++)
-        if (!has(pairs, key)) {
-            copy->keys_and_values[2 * copy->pairs] = key;
-            copy->keys_and_values[2 * copy->pairs++ + 1] = tleg_file_get_metadata(file, key);
-        }
-    for (int64_t i = 0; i < pairs->count; i++, copy->pairs++)
-        memcpy(copy->keys_and_values + 2 * copy->pairs, pairs->keys_and_values + 2 * i, 2 * sizeof *copy->keys_and_values);
+        if (!has(pairs, key))
+            draft_put_pair(draft, key, tleg_file_get_metadata(file, key));
+    for (int64_t i = 0; i < pairs->count; i++)
+        draft_put_pair(draft, pairs->keys_and_values[2 * i], pairs->keys_and_values[2 * i + 1]);
 }
 
 /* A tensor of a type that the library does not read belongs to no network. */
-static tleg_status copy_tensors(tleg_context *context, const tleg_file *file, struct copy *copy) {
+static tleg_status put_tensors(tleg_context *context, const tleg_file *file, struct draft *draft) {
     tleg_status status = TLEG_OK;
-    for (int64_t i = 0; i < tleg_file_get_tensor_count(file) && status == TLEG_OK; i++) {
-        const char *name = tleg_file_get_tensor_name(file, i);
-        status = tleg_file_read_tensor(context, file, name, &copy->tensors[copy->count]);
-        if (status == TLEG_OK)
-            copy->names[copy->count++] = name;
-        else if (status == TLEG_ERROR_UNSUPPORTED)
+    const char *name;
+    for (int64_t i = 0; status == TLEG_OK && (name = tleg_file_get_tensor_name(file, i)) != NULL; i++) {
+        status = draft_put_tensor(context, draft, file, name);
+        if (status == TLEG_ERROR_UNSUPPORTED)
             status = TLEG_OK;
     }
     return status;
@@ -99,19 +70,18 @@ static tleg_status copy_tensors(tleg_context *context, const tleg_file *file, st
 /* The file again, with `pairs`, in memory. */
 static int write_again(const struct invocation *call, tleg_context *context, const tleg_file *file, const struct pairs *pairs,
                        struct memory_file *bytes) {
-    struct copy copy = {0};
-    int code = copy_make(file, &copy) ? EXIT_DONE : tool_fail_memory(call);
-    if (code == EXIT_DONE && copy_tensors(context, file, &copy) != TLEG_OK)
+    struct draft draft;
+    int code = draft_make(file, &draft) ? EXIT_DONE : tool_fail_memory(call);
+    if (code == EXIT_DONE && put_tensors(context, file, &draft) != TLEG_OK)
         code = tool_fail_context(call, context);
     if (code == EXIT_DONE) {
-        copy_pairs(file, pairs, &copy);
-        const tleg_save_options options = {
-            .struct_size = sizeof options, .pairs = copy.pairs, .keys_and_values = copy.keys_and_values};
-        if (tleg_file_write(context, memory_file_append, bytes, copy.count, copy.names,
-                            (const tleg_tensor *const *)copy.tensors, &options) != TLEG_OK)
+        put_pairs(file, pairs, &draft);
+        const tleg_save_options options = draft_options(&draft);
+        if (tleg_file_write(context, memory_file_append, bytes, draft.count, draft.names,
+                            (const tleg_tensor *const *)draft.tensors, &options) != TLEG_OK)
             code = tool_fail_context(call, context);
     }
-    copy_free(&copy);
+    draft_free(&draft);
     return code;
 }
 

@@ -264,8 +264,7 @@ def by_byte(results):
 
 
 TABLES = {"half": half, "rates": rates, "other-genes": other_genes, "others": others, "costs": costs, "transfer": transfer,
-          "longer-transfer": longer_transfer, "by-byte": by_byte,
-          "instead": instead}
+          "longer-transfer": longer_transfer, "by-byte": by_byte, "instead": instead}
 
 
 def mean(values):

@@ -109,7 +109,7 @@ typedef struct tleg_trainer_options {
     int32_t image_size; /* of the network that runs, likewise (0: as learned); image_width below */
     double alpha; /* weight of the teacher's loss against the labels' (0: no teacher is asked); with 1 labels are not needed.
                      With a distillation token labels judge the head of the class token alone and the teacher that of the other,
-                     as in DeiT: with 0 or 1 one of them stays as it began, and answers are the mean of both */
+                     as in DeiT: with 0 or 1 nobody teaches one of them, and answers are the mean of both */
     double tau;   /* temperature of the teacher's loss (1) */
     double smoothing;    /* of labels given as numbers (0) */
     double weight_decay; /* (0.05); never on vectors, pos_embed, cls_token, reg_token, the

@@ -42,9 +42,9 @@ struct tleg_params {
     int32_t segments[TLEG_SITES]; /* of each site */
     int32_t total;                /* segments of all sites */
 };
-/* Whether what a block's site, or else a slot, holds stays as it is. */
 /* Whether options leave any part of a network to learn. */
 bool tleg_params_learn(const tleg_config *net, const tleg_trainer_options *options);
+/* Whether what a block's site, or else a slot, holds stays as it is. */
 bool tleg_is_frozen(const tleg_trainer *trainer, enum tleg_site site, enum tleg_slot slot, int32_t layer);
 void tleg_params_measure(const tleg_learngene *gene, const tleg_model *model, struct tleg_params *params);
 /* Of an array laid out like the parameters: the name of the first with a number that is not finite; NULL: all are. */

@@ -281,14 +281,11 @@ static int check_twins(const struct listing *list, const char *dir) {
     return result;
 }
 
-/* One entry of DIR itself. */
+/* One entry of DIR itself; a link to nothing may have been a class. */
 static int visit_top(struct listing *list, const char *dir, const char *path, const char *name) {
     struct stat status;
-    const int error = stat(path, &status) == 0 ? 0 : errno;
-    if (error != 0)
-        return !is_image_name(name) && is_lost_link(path, error)
-                   ? 0
-                   : fail(list, "%s: cannot be examined: %s", path, strerror(error));
+    if (stat(path, &status) != 0)
+        return fail(list, "%s: cannot be examined: %s", path, strerror(errno));
     if (S_ISDIR(status.st_mode))
         return add_class(list, path, name, &status);
     if (is_image_name(name))

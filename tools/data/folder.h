@@ -27,10 +27,11 @@ struct folder {
 
 /* Lists every file with the name of an image, whatever its format (picture_read says what it cannot read), in the folders
  * of DIR and below. Links are followed, to each real folder once a class, and into 64 classes at most: what is listed follows
- * what there is, whatever ways lead to it. Names that begin with a dot, other files, and links to nothing without an image's
- * name are passed over. Names of class folders must be UTF-8, and no two the same in Unicode's normal form. labels: the model's
- * class names, by which the folders are matched in that form (a class may be missing, a folder that is not a label is an
- * error); NULL: the sorted folders are the classes 0, 1, 2 ... Returns 0, or -1 with the reason in `error` and *out zeroed. */
+ * what there is, whatever ways lead to it. Names that begin with a dot, other files, and within a class links to nothing
+ * without an image's name are passed over. Names of class folders must be UTF-8, and no two the same in Unicode's normal form.
+ * labels: the model's class names, by which the folders are matched in that form (a class may be missing, a folder that is not
+ * a label is an error); NULL: the sorted folders are the classes 0, 1, 2 ... Returns 0, or -1 with the reason in `error` and
+ * *out zeroed. */
 int folder_read(const char *dir, const char *const *labels, int32_t label_count, struct folder *out, char *error,
                 size_t error_size);
 

@@ -42,10 +42,10 @@ static int add(const struct invocation *call, struct names *names, char *name) {
     return EXIT_DONE;
 }
 
-/* A folder may be called as a file that is looked for. */
-static bool is_file(DIR *folder, const char *name) {
+/* A folder may be called as a file that is looked for. What cannot be examined is listed: opening it says why. */
+static bool is_other(DIR *folder, const char *name) {
     struct stat what;
-    return fstatat(dirfd(folder), name, &what, 0) == 0 && S_ISREG(what.st_mode);
+    return fstatat(dirfd(folder), name, &what, 0) == 0 && !S_ISREG(what.st_mode);
 }
 
 int names_list(const struct invocation *call, const char *dir, bool (*wanted)(const char *name), struct names *names) {
@@ -56,7 +56,7 @@ int names_list(const struct invocation *call, const char *dir, bool (*wanted)(co
     int code = EXIT_DONE;
     struct dirent *entry;
     while (code == EXIT_DONE && (errno = 0, entry = readdir(stream)) != NULL)
-        if (wanted(entry->d_name) && is_file(stream, entry->d_name))
+        if (wanted(entry->d_name) && !is_other(stream, entry->d_name))
             code = add(call, names, strdup(entry->d_name));
     if (code == EXIT_DONE && errno)
         code = tool_fail(call, "%s: cannot read this folder: %s", dir, strerror(errno));

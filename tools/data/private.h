@@ -23,7 +23,7 @@ struct names {
     size_t count;
 };
 
-/* The names of regular files in a folder that `wanted` accepts, sorted. */
+/* The names in a folder that `wanted` accepts, sorted; not those of folders, devices and the like. */
 int names_list(const struct invocation *call, const char *dir, bool (*wanted)(const char *name), struct names *names);
 /* The lines of a file that are not empty; none, and no error, where there is no such file. */
 int names_read(const struct invocation *call, const char *path, struct names *names);

@@ -87,7 +87,7 @@ void training_warn_of_heads(const struct state *state) {
     if (state->source.config.distillation_token && (alpha == 0 || alpha == 1) && training_first(state))
         tool_note(state->call,
                   "the network has a distillation token: labels teach its first head and a teacher the second, so that with "
-                  "--alpha %g the %s learns nothing, and answers are the mean of both; a teacher with --alpha 0.5 teaches both",
+                  "--alpha %g nobody teaches the %s, and answers are the mean of both; a teacher with --alpha 0.5 teaches both",
                   alpha, alpha == 0 ? "second" : "first");
 }
 

@@ -85,11 +85,15 @@ says err "skipped own/leaf/13.png"
 mkdir odd # class folders that are called as files are; links that lead nowhere, with and without an image's name
 cp -r own/apple odd/a.bin
 cp -r mixed/grey "odd/my images idx3"
-ln -s nowhere odd/gone
+ln -s nowhere odd/a.bin/gone
 ln -s loop odd/a.bin/loop
 try 0 learn --from gene.st --data odd --epochs 1 -o odd.st
 says out "of 2 classes to learn from"
 says out " in 1 epoch"
+ln -s nowhere odd/gone # of DIR itself it may have been a class
+try 1 learn --from gene.st --data odd --epochs 1 -o odd.st
+says err "odd/gone: cannot be examined: No such file or directory"
+rm odd/gone
 must test "$(grep -c " in 1 epochs" out)" -eq 0
 ln -s nowhere odd/a.bin/lost.png
 try 1 learn --from gene.st --data odd --epochs 1 -o x.st

@@ -75,6 +75,11 @@ says err "--lr-end 2 is above the learning rate of the steps, 1"
 
 # ---- the recipe ----
 plain="distill --data cifar $shape --depth 2"
+mkdir lost
+cp cifar/*.bin lost
+ln -s nowhere lost/data_batch_9.bin # a part of the data that is not there is no other data
+try 1 distill --data lost $shape --depth 2 --epochs 1 -o x.st
+says err "lost/data_batch_9.bin: cannot open: No such file or directory"
 try 0 $plain --epochs 2 -o recipe.st
 says out "recipe: 36 pictures, 2 epochs, 2 steps of 32 pictures: the recipe for short runs"
 says out "flip 0.5, RandAugment 0, jitter 0, erasing 0, mixup 0, cutmix 0, smoothing 0.1"

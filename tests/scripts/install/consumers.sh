@@ -69,7 +69,16 @@ cmake --build "$scratch/build" >"$scratch/build.log" 2>&1 || {
 "$scratch/build/consumer_shared" "$gene" "$images" "$answers"
 "$scratch/build/consumer_static" "$gene" "$images" "$answers"
 # A plugin keeps its copy to itself.
-if nm -D --defined-only "$scratch"/build/*consumer_plugin* | grep ' tleg_'; then exit 1; fi
+nm -D --defined-only "$(find "$scratch/build" -name '*consumer_plugin.*' -type f | head -n 1)" >"$scratch/plugin.symbols"
+grep -q ' main$' "$scratch/plugin.symbols" || {
+    echo "the plugin exports nothing of its own:"
+    cat "$scratch/plugin.symbols"
+    exit 1
+}
+if grep ' tleg_' "$scratch/plugin.symbols"; then
+    echo "a plugin exports the archive that it holds"
+    exit 1
+fi
 
 # A distribution that leaves the archive out, and one that leaves the shared library out: what there is, is found.
 mkdir "$scratch/one"

@@ -132,11 +132,16 @@ def same_start(start, depth, settings):
     return "copied" if start == "cut" and depth == max(settings["depths"]) else start
 
 
+def middle_depth(settings):
+    """Where what is compared at one depth alone is compared."""
+    return settings["depths"][len(settings["depths"]) // 2]
+
+
 def make(settings):
     """{name: Run}, in the order in which they run; what a run needs stands before it."""
     planner, depths, targets = Planner(settings), settings["depths"], settings["targets"]
     first, *others = settings["seeds"]
-    middle = [depths[len(depths) // 2]]
+    middle = [middle_depth(settings)]
     planner.half_the_training(first, middle)
     planner.half_the_training(first, depths[::-1])
     planner.other_starts(first, middle)

@@ -127,7 +127,7 @@ def others(results):
 def rates(results):
     """The learning rate"""
     s = results.settings
-    depth, end, rows = s["depths"][len(s["depths"]) // 2], s["epochs"], []
+    depth, end, rows = plan.middle_depth(s), s["epochs"], []
     usual = s["train"][s["train"].index("--lr") + 1]
     for rate in sorted([usual, *s["rates"]], key=float):
         rate_of = "" if rate == usual else rate
@@ -242,7 +242,7 @@ def transfer(results):
 def longer_transfer(results):
     """d, tuned for longer"""
     s = results.settings
-    target, depth = s["targets"][0], s["depths"][len(s["depths"]) // 2]
+    target, depth = s["targets"][0], plan.middle_depth(s)
     lengths = s["compare_epochs"], 2 * s["epochs"]
     rows = [[starts.TITLES[start], *(cell(results.tuned(start, depth, epochs, target), len(s["seeds"])) for epochs in lengths)]
             for start in s["transferred_longer"]]

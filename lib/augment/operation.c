@@ -5,7 +5,7 @@
 
 #include "image/picture.h"
 
-static const char *const names[TLEG_OPERATIONS] = {
+const char *const tleg_operation_names[TLEG_OPERATIONS] = {
     [TLEG_AUTO_CONTRAST] = "AutoContrast",
     [TLEG_EQUALIZE] = "Equalize",
     [TLEG_INVERT] = "Invert",
@@ -167,7 +167,7 @@ void tleg_operation_apply(enum tleg_operation operation, double argument, const 
 
 static tleg_status find(tleg_context *context, const char *name, double argument, enum tleg_operation *operation) {
     for (*operation = 0; *operation < TLEG_OPERATIONS; ++*operation)
-        if (strcmp(name, names[*operation]) == 0)
+        if (strcmp(name, tleg_operation_names[*operation]) == 0)
             break;
     if (*operation == TLEG_OPERATIONS)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "there is no operation \"%s\"", name);

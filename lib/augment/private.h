@@ -39,7 +39,8 @@ enum tleg_operation {
     TLEG_TRANSLATE_Y,
     TLEG_OPERATIONS
 };
-bool tleg_operation_moves(enum tleg_operation operation); /* reads between pixels, with the canvas' filter */
+extern const char *const tleg_operation_names[TLEG_OPERATIONS]; /* timm's */
+bool tleg_operation_moves(enum tleg_operation operation);       /* reads between pixels, with the canvas' filter */
 void tleg_operation_apply(enum tleg_operation operation, double argument, const struct tleg_canvas *canvas);
 
 /* ---- PIL's ImageEnhance: factor 0 the degenerate picture, 1 the picture itself (enhance.c) ---- */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "augment/private.h"
-#include "support/operation_names.h"
 #include "support/support.h"
 
 enum { CHANNELS = 3 };
@@ -38,7 +37,7 @@ struct operation { /* the head of a record of operations.bin */
 
 static enum tleg_operation named(const char *name) {
     enum tleg_operation operation = 0;
-    while (operation < TLEG_OPERATIONS && strcmp(operation_names[operation], name) != 0)
+    while (operation < TLEG_OPERATIONS && strcmp(tleg_operation_names[operation], name) != 0)
         operation++;
     assert_true(operation < TLEG_OPERATIONS);
     return operation;

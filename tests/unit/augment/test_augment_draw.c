@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "augment/private.h"
-#include "support/operation_names.h"
 #include "support/support.h"
 
 enum { CHANNELS = 3, DRAWS = 40000 };
@@ -209,7 +208,7 @@ static void arguments_are_timms(void **state) {
             const double found =
                 tleg_draw_argument(&random, known[k].operation, known[k].magnitude, known[k].increasing) - known[k].centre;
             if (fabs(fabs(found) - known[k].span) > 1e-12)
-                fail_msg("%s at %g: found %g from %g", operation_names[known[k].operation], known[k].magnitude, found,
+                fail_msg("%s at %g: found %g from %g", tleg_operation_names[known[k].operation], known[k].magnitude, found,
                          known[k].centre);
             above += found > 0;
         }

@@ -210,7 +210,7 @@ static inline bool tleg_blas_is_there(const struct tleg_blas *blas) {
 extern const struct tleg_blas tleg_blas_linked;
 
 /* ---- context (context.c) ---- */
-struct tleg_kernels; /* lib/kernels: chosen at the first use by tleg_kernels_of(context) */
+struct tleg_kernels; /* lib/kernels */
 struct tleg_context {
     struct tleg_allocator allocator;
     struct tleg_error error;
@@ -218,6 +218,7 @@ struct tleg_context {
     int32_t level; /* as asked for: TLEG_LEVEL_BEST stays 0 */
     int32_t gemm;
     struct tleg_blas blas;
+    const struct tleg_kernels *kernels; /* as tleg_kernels_of chose them; NULL before its first call */
     tleg_log_fn log;
     void *log_host;
     tleg_progress_fn progress;

@@ -39,7 +39,10 @@ const struct tleg_kernels *tleg_kernels_find(int32_t level, int32_t gemm) {
 }
 
 tleg_status tleg_kernels_of(tleg_context *context, const struct tleg_kernels **kernels) {
-    *kernels = tleg_kernels_find(context->level, tleg_blas_is_there(&context->blas) ? context->gemm : TLEG_GEMM_OWN);
+    if (!context->kernels) /* kept: to ask a processor what it can takes microseconds, more in a virtual machine */
+        context->kernels =
+            tleg_kernels_find(context->level, tleg_blas_is_there(&context->blas) ? context->gemm : TLEG_GEMM_OWN);
+    *kernels = context->kernels;
     if (*kernels)
         return TLEG_OK;
     const char *name = tleg_level_name(context->level);

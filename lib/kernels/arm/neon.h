@@ -38,7 +38,7 @@ TLEG_NEON_INLINE void tleg_neon_store_first(float *x, float32x4_t y, int64_t cou
 TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_NONE, TLEG_OP_DECLARE, neon)
 TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, neon)
 
-/* e^x within 2 units in the last place for x <= 0, 0 below the smallest normal result; NaN stays NaN: x = n ln2 + r,
+/* e^x within 3.1 units in the last place for x <= 0, 0 below the smallest normal result; NaN stays NaN: x = n ln2 + r,
  * e^x = 2^n e^r. */
 TLEG_NEON_INLINE float32x4_t tleg_neon_exp_low(float32x4_t x) {
     const float32x4_t lowest = vdupq_n_f32(-87.3365F), one = vdupq_n_f32(1.0F);

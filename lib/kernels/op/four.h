@@ -37,7 +37,7 @@ static inline four four_select(four_bits mask, four yes, four no) {
     return (four)((mask & (four_bits)yes) | (~mask & (four_bits)no));
 }
 
-/* e^x for x <= 0, within 2 units in the last place; 0 below the smallest normal result; NaN stays NaN.
+/* e^x for x <= 0, within 3.1 units in the last place; 0 below the smallest normal result; NaN stays NaN.
  * x = n ln2 + r, |r| <= ln2 / 2, e^x = 2^n e^r. Adding 1.5 * 2^23 rounds to whole and leaves n in the low bits. */
 static inline four four_exp_low(four x) {
     const float lowest = -87.3365F, shift = 12582912.0F;
@@ -59,7 +59,7 @@ static inline four four_exp_low(four x) {
 
 /* GELU(x) = x * Phi(x), Phi the normal distribution, exactly (the erf form): for a = |x| the tail Phi(-a) is
  * e^(-a^2/2) * v P(v), v = 1 / (1 + 0.33 a) (the form of Abramowitz and Stegun 7.1.26; P fitted here, error of a * Phi(-a)
- * below 2e-9 before rounding). Taking the tail and not erf keeps small results right where x is far below 0. */
+ * below 1e-8 before rounding). Taking the tail and not erf keeps small results right where x is far below 0. */
 static inline four four_tail_part(four a) { /* v P(v) */
     four v = 1.0F / (1.0F + 0.33F * a);
     four p = v * 0.04594772F - 0.22233151F;

@@ -22,7 +22,7 @@ TLEG_AVX2_INLINE __m256i tleg_avx2_lanes(int64_t count) {
 TLEG_EACH_OP(TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_DECLARE, TLEG_OP_DECLARE, avx2)
 TLEG_EACH_ACTIVATION(TLEG_ACTIVATE_DECLARE, avx2)
 
-/* e^x within 2 units in the last place for x <= 0, 0 below the smallest normal result; NaN stays NaN: x = n ln2 + r,
+/* e^x within 3.1 units in the last place for x <= 0, 0 below the smallest normal result; NaN stays NaN: x = n ln2 + r,
  * e^x = 2^n e^r. */
 TLEG_AVX2_INLINE __m256 tleg_avx2_exp_low(__m256 x) {
     const __m256 lowest = _mm256_set1_ps(-87.3365F);

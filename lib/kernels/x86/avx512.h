@@ -95,7 +95,7 @@ TLEG_AVX512_INLINE __m512 tleg_avx512_gelu_of(__m512 x) {
 }
 
 /* GELU'(x) = Phi(x) + x phi(x), by the same segments: c0.. are of Phi(-a) - a phi(a), which is taken from 1 right of 0. Error
- * below 1.5e-7. NaN stays NaN. */
+ * below 1.5e-7. NaN for NaN and both infinities, as the formula has it. */
 TLEG_AVX512_INLINE __m512 tleg_avx512_gelu_slope(__m512 x) {
     const __m512 c0 = _mm512_setr_ps(0.5F, 0.197270244F, -0.0198978084F, -0.117953598F, -0.122674067F, -0.0852318166F,
                                      -0.0455493374F, -0.0196081287F, -0.00694194059F, -0.00204373744F, -0.000503649926F,
@@ -127,11 +127,12 @@ TLEG_AVX512_INLINE __m512 tleg_avx512_gelu_slope(__m512 x) {
     tail = _mm512_fmadd_ps(tail, u, _mm512_permutexvar_ps(segment, c2));
     tail = _mm512_fmadd_ps(tail, u, _mm512_permutexvar_ps(segment, c1));
     tail = _mm512_fmadd_ps(tail, u, _mm512_permutexvar_ps(segment, c0));
+    tail = _mm512_add_ps(tail, _mm512_sub_ps(x, x)); /* inf * phi(inf) is inf * 0, NaN */
     __mmask16 above = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GE_OQ);
     return _mm512_mask_sub_ps(tail, above, _mm512_set1_ps(1.0F), tail);
 }
 
-/* e^x for x <= 0 within 2 units in the last place; NaN stays NaN: x = n ln2 + r, e^x = 2^n e^r. */
+/* e^x for x <= 0 within 3.1 units in the last place; NaN stays NaN: x = n ln2 + r, e^x = 2^n e^r. */
 TLEG_AVX512_INLINE __m512 tleg_avx512_exp_low(__m512 x) {
     /* Below -104 the result is 0; holding x there keeps r = x - n ln2, and its powers, small numbers. NaN stays NaN. */
     x = _mm512_max_ps(_mm512_set1_ps(-120.0F), x);

@@ -91,14 +91,14 @@ TLEG_AVX512BF16 void tleg_avx512bf16_softmax(int64_t rows, int64_t keys, float s
     const __m512 factor = _mm512_set1_ps(scale * 1.44269504F); /* e^x = 2^(x / ln 2) */
     float *to = p;
     for (int64_t r = 0; r < rows; r++, s += s_stride, to += steps) {
-        const __m512 top = _mm512_mul_ps(_mm512_set1_ps(most_of(keys, s)), factor);
+        const __m512 most = _mm512_set1_ps(most_of(keys, s));
         __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}, e[2];
         for (int64_t j = 0; j < 2 * steps; j += 32) {
 #pragma GCC unroll 2
             for (int64_t w = 0; w < 2; w++) {
                 __mmask16 lanes = tleg_avx512_lanes(keys - j - 16 * w);
                 __m512 x = _mm512_maskz_loadu_ps(lanes, s + j + 16 * w);
-                e[w] = _mm512_maskz_mov_ps(lanes, power_roughly(_mm512_fmsub_ps(x, factor, top)));
+                e[w] = _mm512_maskz_mov_ps(lanes, power_roughly(_mm512_mul_ps(_mm512_sub_ps(x, most), factor)));
                 sum[w] = _mm512_add_ps(sum[w], e[w]);
             }
             _mm512_mask_storeu_epi32(to + j / 2, tleg_avx512_lanes(steps - j / 2), (__m512i)_mm512_cvtne2ps_pbh(e[1], e[0]));

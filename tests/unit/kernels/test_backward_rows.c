@@ -307,9 +307,10 @@ static void gelu_slope_is_right_everywhere(void **state) {
             assert_same_bits(place, dx, count, "a part");
             assert_int_equal(*(unsigned char *)(place + count), 0x55);
         }
-        const float special[] = {1000, -1000, 3e38F, -3e38F, NAN, 0, -0.0F};
-        tleg_activate_backward(tables[t], TLEG_ACTIVATION_GELU, 7, special, one, dx);
+        const float special[] = {1000, -1000, 3e38F, -3e38F, NAN, 0, -0.0F, INFINITY, -INFINITY};
+        tleg_activate_backward(tables[t], TLEG_ACTIVATION_GELU, 9, special, one, dx);
         assert_true(dx[0] == 1 && dx[1] == 0 && dx[2] == 1 && dx[3] == 0 && isnan(dx[4]) && dx[5] == 0.5F && dx[6] == 0.5F);
+        assert_true(isnan(dx[7]) && isnan(dx[8])); /* as PyTorch has it: x phi(x) is inf * 0 */
         float *all[] = {x, one, dx, dy, place};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++)
             free(all[i]);

@@ -15,7 +15,7 @@ static tleg_status check_one(tleg_context *context, const char *op, const struct
                          tleg_dtype_name(tensor->dtype), tleg_shape_text(tensor->rank, tensor->shape, have),
                          tleg_shape_text(operand->rank, operand->shape, want));
     if (operand->output && tensor->read_only)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s is read-only (imported through DLPack)", op, operand->name);
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %s is read-only", op, operand->name);
     return TLEG_OK;
 }
 

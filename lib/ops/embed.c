@@ -184,7 +184,11 @@ TLEG_API tleg_status TLEG_CALL tleg_tokens_forward(tleg_context *context, const 
     tleg_status status = check_images(context, op, "patches", patches);
     if (status != TLEG_OK)
         return status;
-    int64_t first = rows_of(tokens), count = patches->shape[1], dim = patches->shape[2], all = first + count;
+    const int64_t first = rows_of(tokens), count = patches->shape[1], dim = patches->shape[2];
+    if (first > INT64_MAX - count)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: %lld tokens and %lld patches are too many", op, (long long)first,
+                         (long long)count);
+    const int64_t all = first + count;
     status = TLEG_OPS_CHECK(context, op, {"tokens", tokens, false, 2, {first, dim}}, {"pos", pos, false, 2, {all, dim}},
                             {"y", y, true, 3, {patches->shape[0], all, dim}});
     if (status != TLEG_OK)

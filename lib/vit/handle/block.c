@@ -192,7 +192,7 @@ static tleg_status check_forward(tleg_context *context, const tleg_block *block,
     if (status == TLEG_OK)
         status = tleg_block_check_tokens(context, block, "y", y, x);
     if (status == TLEG_OK && y->read_only)
-        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: y is read-only (imported through DLPack)");
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: y is read-only");
     return status;
 }
 

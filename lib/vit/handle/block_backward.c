@@ -64,8 +64,7 @@ static tleg_status check_gradient(tleg_context *context, const tleg_block *block
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block gradients: this block has no %s.%s", tleg_site_name(site),
                          bias ? "bias" : "weight");
     if (tensor->read_only)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                         "block gradients: the tensor for %s is read-only (imported through DLPack)", tleg_site_name(site));
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "block gradients: the tensor for %s is read-only", tleg_site_name(site));
     return tleg_block_check_tensor(context, &block->config, "block gradients", site, bias, tensor);
 }
 
@@ -99,7 +98,7 @@ static tleg_status check_tensors(tleg_context *context, const tleg_block *block,
     if (status == TLEG_OK && dx)
         status = tleg_block_check_tokens(context, block, "dx", dx, x);
     if (status == TLEG_OK && dx && dx->read_only)
-        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: dx is read-only (imported through DLPack)");
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "block: dx is read-only");
     return status;
 }
 

@@ -536,6 +536,20 @@ static void images_without_tokens_take_no_time(void **state) {
     tleg_tensor_free(y);
 }
 
+static void tokens_that_cannot_be_counted_are_refused(void **state) {
+    (void)state;
+    const int64_t images[] = {0, INT64_MAX, 0}, many[] = {INT64_MAX, 0}, one[] = {1, 0};
+    tleg_tensor *patches = NULL, *tokens = NULL, *positions = NULL;
+    OK(plain, tleg_tensor_create(plain, TLEG_F32, 3, images, &patches));
+    OK(plain, tleg_tensor_create(plain, TLEG_F32, 2, many, &tokens));
+    OK(plain, tleg_tensor_create(plain, TLEG_F32, 2, one, &positions));
+    assert_int_equal(tleg_tokens_forward(plain, patches, tokens, positions, patches), TLEG_ERROR_ARGUMENT);
+    assert_non_null(strstr(tleg_context_get_error(plain), "are too many"));
+    tleg_tensor_free(patches);
+    tleg_tensor_free(tokens);
+    tleg_tensor_free(positions);
+}
+
 static void each_allocation_may_fail_and_nothing_is_left(void **state) {
     (void)state;
     for (int32_t b = 0; b < backend_count; b++) {
@@ -591,6 +605,7 @@ int main(void) {
         cmocka_unit_test(layernorm_takes_no_eps_below_zero),
         cmocka_unit_test(what_is_lent_read_only_is_read_and_not_written),
         cmocka_unit_test(images_without_tokens_take_no_time),
+        cmocka_unit_test(tokens_that_cannot_be_counted_are_refused),
         cmocka_unit_test(each_allocation_may_fail_and_nothing_is_left),
     };
     return cmocka_run_group_tests(tests, prepare, clean);

@@ -19,7 +19,7 @@ grep -qF "## [$version]" CHANGELOG.md || fail "CHANGELOG.md has no heading \"## 
 [ -z "$(git status --porcelain)" ] || fail "there are changes that are not committed"
 ! git rev-parse -q --verify "refs/tags/$tag" >/dev/null || fail "the tag $tag exists"
 
-sh tests/run.sh || fail "the tests failed"
+sh tests/run.sh all || fail "the tests failed"
 
 mkdir -p "$out"
 git archive --format=tar --prefix="$name/" HEAD | gzip -9n >"$out/$name.tar.gz"

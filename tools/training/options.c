@@ -28,10 +28,12 @@ static const char help_latents[] =
     "                      \"labels\" i64 or i32 [N], and in its metadata \"tleg.labels\", a JSON array of their names. They\n"
     "                      are read as they are needed\n"
     "  --latent-scale S    what latents are multiplied by, for a spread of about 1, such as 0.18215 (\"latent_scale\" in the\n"
-    "                      metadata of --data; or as --from has it; or 1). -o says it, and tleg generate divides by it\n";
+    "                      metadata of --data; or as the file to begin with has it; or 1). -o says it, and tleg\n"
+    "                      generate divides by it\n";
 static const char help_validation[] =
     "  --val DIR           other data to validate with after each epoch (of binary files: those named test* or t10k*)\n"
-    "  --val-every N       instead: every N-th image of each class's sorted list, from the first on\n"
+    "  --val-every N       instead: every N-th image of each class's sorted list, from the first on\n";
+static const char help_depths[] =
     "  --val-depths LIST   depths at which a learngene is validated, as 3,6,12 or 2-12 (the fixed one; or both ends and\n"
     "                      the middle); their scores are kept in -o\n";
 static const char help_loading[] =
@@ -145,8 +147,10 @@ static const char help_recording_run[] =
     "  --resume            continue what was stopped; start if there is nothing yet\n"
     "  -o FILE             the recording; FILE.part while it is under way\n";
 
-const char *const training_help[] = {help_data,     help_latents, help_validation, help_loading, help_teacher,
-                                     help_teaching, help_steps,   help_pictures,   help_run,     NULL};
+const char *const training_help[] = {help_data,     help_latents, help_validation, help_depths, help_loading, help_teacher,
+                                     help_teaching, help_steps,   help_pictures,   help_run,    NULL};
+const char *const tuning_help[] = {help_data,     help_latents, help_validation, help_loading, help_teacher,
+                                   help_teaching, help_steps,   help_pictures,   help_run,     NULL};
 const char *const recording_help[] = {help_data,     help_left_out,      help_loading, help_teacher,
                                       help_pictures, help_recording_run, NULL};
 

@@ -94,8 +94,8 @@ struct training_options {
         "--limit-steps", OPTION_COUNT, &(o).limit_steps, 1, INT32_MAX, NULL                                                    \
     }
 
-/* Their lines in a verb's help. */
-extern const char *const training_help[], *const recording_help[];
+/* Their lines in the help of a verb that trains learngenes, of one that trains a model, and of one that records. */
+extern const char *const training_help[], *const tuning_help[], *const recording_help[];
 
 /* What is learned, at which depths. */
 struct training_target {

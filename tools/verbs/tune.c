@@ -69,6 +69,6 @@ const struct verb verb_tune = {
         "  --norm P            place of the final norm: as-learned (default), before-pool, after-pool; --timm: the last\n"
         "  --image I           side of the input in pixels, or height and width (224x128), if not as learned: the position\n"
         "                      embedding is resampled; --positions-filter F: bicubic (default), or antialias, as timm today\n",
-    .more = training_help,
+    .more = tuning_help,
     .run = run_tune,
 };

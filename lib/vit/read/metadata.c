@@ -127,7 +127,7 @@ static void build(struct builder *builder, const tleg_config *config, bool gene)
     add_numbers(builder, "tleg.std", config->std, 3);
     add_numbers(builder, "tleg.crop", &config->crop, 1);
     add_needs(builder, config);
-    if (config->interpolation != TLEG_INTERPOLATION_BICUBIC) /* 0.2 knew no others, and has no key for it */
+    if (config->interpolation != TLEG_INTERPOLATION_BICUBIC) /* 0.1 knew no others, and has no key for it */
         add_text(builder, "tleg.interpolation", tleg_interpolation_words[config->interpolation - 1]);
     if (config->fit != TLEG_FIT_CROP)
         add_text(builder, "tleg.fit", tleg_fit_words[config->fit - 1]);

@@ -112,7 +112,7 @@ typedef struct tleg_trainer_options {
                      as in DeiT: with 0 or 1 nobody teaches one of them, and answers are the mean of both */
     double tau;   /* temperature of the teacher's loss (1) */
     double smoothing;    /* of labels given as numbers (0) */
-    double weight_decay; /* (0.05); never on vectors, pos_embed, cls_token, reg_token, the
+    double weight_decay; /* (0.05; of SGD, whose decay is coupled, 5e-4); never on vectors, pos_embed, cls_token, reg_token, the
                             query of attention pooling and, in a model, dist_token. Negative: 0 */
     double beta1, beta2; /* (0.9, 0.999); negative: 0 */
     double epsilon;      /* of AdamW (1e-8) */

@@ -71,13 +71,19 @@ static tleg_part part_of(enum tleg_site site, enum tleg_slot slot) {
     }
 }
 
-bool tleg_params_learn(const tleg_config *net, const tleg_trainer_options *options) {
-    tleg_part parts = TLEG_PART_EMBEDDING | TLEG_PART_HEAD, frozen = options->freeze;
-    if (!net->no_norm || tleg_config_has_attention_pool(net))
-        parts |= TLEG_PART_NORM;
+/* Parts of the blocks that the network has. */
+static tleg_part block_parts(const tleg_config *net) {
+    tleg_part parts = 0;
     for (int site = 0; site < TLEG_SITES; site++)
         if (tleg_site_is_present(net, site))
             parts |= part_of(site, TLEG_SLOT_NONE);
+    return parts;
+}
+
+bool tleg_params_learn(const tleg_config *net, const tleg_trainer_options *options) {
+    tleg_part parts = TLEG_PART_EMBEDDING | TLEG_PART_HEAD | block_parts(net), frozen = options->freeze;
+    if (!net->no_norm || tleg_config_has_attention_pool(net))
+        parts |= TLEG_PART_NORM;
     if (options->frozen_layers > 0 && options->frozen_layers >= net->depth)
         frozen |= TLEG_PART_EMBEDDING | TLEG_PART_BLOCKS;
     return (parts & ~frozen) != 0;
@@ -115,9 +121,8 @@ static double rate_of(const tleg_trainer *trainer, enum tleg_site site, enum tle
 static void find_first(tleg_trainer *trainer) {
     const tleg_trainer_options *o = &trainer->options;
     trainer->embedding_learns = !tleg_is_frozen(trainer, TLEG_SITE_NONE, TLEG_SLOT_POS_EMBED, 0);
-    trainer->first_layer = trainer->embedding_learns                            ? 0
-                           : (o->freeze & TLEG_PART_BLOCKS) == TLEG_PART_BLOCKS ? TLEG_MAX_DEPTH
-                                                                                : o->frozen_layers;
+    const bool blocks_learn = block_parts(&trainer->layout.net) & ~o->freeze;
+    trainer->first_layer = trainer->embedding_learns ? 0 : blocks_learn ? o->frozen_layers : TLEG_MAX_DEPTH;
 }
 
 /* ---- the list ---- */

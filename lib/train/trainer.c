@@ -78,8 +78,8 @@ static tleg_status read_options(tleg_context *context, const tleg_trainer_option
     o->beta1 = or_zero(o->beta1, 0.9);
     o->beta2 = or_zero(o->beta2, 0.999);
     o->epsilon = or_default(o->epsilon, 1e-8);
-    o->weight_decay = or_zero(o->weight_decay, 0.05);
     o->optimiser = o->optimiser ? o->optimiser : TLEG_OPTIMISER_ADAMW;
+    o->weight_decay = or_zero(o->weight_decay, o->optimiser == TLEG_OPTIMISER_SGD ? 5e-4 : 0.05); /* SGD's is coupled */
     o->momentum = or_zero(o->momentum, o->optimiser == TLEG_OPTIMISER_SGD ? 0.9 : 0.95);
     o->nesterov = o->nesterov ? o->nesterov : o->optimiser == TLEG_OPTIMISER_SGD ? -1 : 1;
     o->layer_decay = or_default(o->layer_decay, 1);

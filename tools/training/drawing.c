@@ -5,13 +5,6 @@
 
 /* ---- options ---- */
 
-/* Whether a generator has one of the parts that are not to learn. */
-static bool has_frozen(const struct invocation *call, const struct training_options *o) {
-    const int32_t wanting = TLEG_PART_NORM1 | TLEG_PART_NORM2 | TLEG_PART_NORM | TLEG_PART_LS1 | TLEG_PART_LS2;
-    int32_t freeze;
-    return training_read_freeze(call, o->freeze, &freeze) == EXIT_DONE && (freeze & ~wanting) != 0;
-}
-
 int training_check_drawing(const struct state *state) {
     const struct training_options *o = state->options;
     const struct invocation *call = state->call;
@@ -27,10 +20,10 @@ int training_check_drawing(const struct state *state) {
     if (state->recipe.mixed || state->recipe.smoothing > 0 || o->class_weights || o->tau != 1)
         return tool_misuse(
             call, "--mixup, --cutmix, --smoothing, --tau and --class-weights are for classifiers, and %s is a generator", path);
+    if (o->teacher_mean)
+        return tool_misuse(call, "--teacher-mean is for classifiers, and %s is a generator", path);
     if (o->label_drop >= 1)
         return tool_misuse(call, "--label-drop takes a share from 0 to less than 1; found %g", o->label_drop);
-    if (o->freeze && !has_frozen(call, o))
-        return tool_misuse(call, "--freeze %s: %s has no such part: its norms have no weights", o->freeze, path);
     if (o->label_drop > 0 && state->source.config.no_null_label)
         return tool_misuse(call, "--label-drop %g: %s has no null label to stand for a dropped one", o->label_drop, path);
     return EXIT_DONE;
@@ -43,7 +36,7 @@ void training_fill_drawing(struct training_options *o) {
         o->drop_path = 0;
     if (o->weight_decay < 0)
         o->weight_decay = 0;
-    if (o->ema == 0)
+    if (o->ema < 0)
         o->ema = 0.999;
     if (o->lr == 0)
         o->lr = 1e-3;

@@ -91,6 +91,33 @@ void training_warn_of_heads(const struct state *state) {
                   alpha, alpha == 0 ? "second" : "first");
 }
 
+/* Parts that --freeze names and the network has none of. */
+static int32_t lacking(const tleg_config *config) {
+    const int32_t scales = config->layer_scale ? 0 : TLEG_PART_LS1 | TLEG_PART_LS2;
+    if (source_draws(config)) /* whose norms have no weights */
+        return scales | TLEG_PART_NORM1 | TLEG_PART_NORM2 | TLEG_PART_NORM;
+    const bool pools = config->pool == TLEG_POOL_ATTENTION || config->pool == TLEG_POOL_PATCH_ATTENTION;
+    return scales | TLEG_PART_MODULATION | (config->no_norm && !pools ? TLEG_PART_NORM : 0);
+}
+
+/* What is given and would be without effect. */
+int training_check_effect(const struct state *state) {
+    const struct training_options *options = state->options;
+    const bool draws = training_draws(state);
+    int32_t freeze = 0;
+    if (options->freeze && training_read_freeze(state->call, options->freeze, &freeze) == EXIT_DONE &&
+        (freeze & ~lacking(&state->source.config)) == 0)
+        return tool_misuse(state->call, "--freeze %s: %s has no such part%s", options->freeze, state->source.path,
+                           draws ? ": its norms have no weights" : "");
+    if (options->ema_fixed && options->ema == 0)
+        return tool_misuse(state->call, "--ema-fixed is of an average: give --ema too");
+    if (!draws && !training_has_teacher(options) && (options->tau != 1 || options->teacher_mean))
+        return tool_misuse(state->call, "--tau and --teacher-mean are of a teacher, and there is none");
+    if (!draws && options->smoothing > 0 && state->recipe.alpha == 1)
+        return tool_misuse(state->call, "--smoothing is of the labels, which --alpha 1 leaves out");
+    return EXIT_DONE;
+}
+
 int training_check_layers(const struct state *state) {
     const struct training_options *options = state->options;
     if (state->source.gene && (options->freeze_layers || options->layer_decay > 0))

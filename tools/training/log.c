@@ -315,7 +315,8 @@ static const char *best_file(const struct state *state) {
 
 static bool has_lost_patience(const struct state *state) {
     const struct training_options *options = state->options;
-    return options->patience && state->validated < options->epochs && state->validated - state->improved >= options->patience;
+    return options->patience && state->judged.count && state->validated < options->epochs &&
+           state->validated - state->improved >= options->patience;
 }
 
 static void print_end(const struct state *state, int64_t step) {

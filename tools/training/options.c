@@ -84,11 +84,12 @@ static const char help_steps[] =
     "  --optimiser muon    the blocks' matrices by Muon, at AdamW's rates and with its decay, the rest by AdamW; fewer steps\n"
     "                      (adamw); sgd: with coupled weight decay, and rates of its own (--lr-absolute --lr 0.01);\n"
     "                      --momentum M: of Muon (0.95), of SGD (0.9), with --nesterov\n"
-    "  --weight-decay D    decoupled but in SGD, of matrices (0.05; of generators 0); --clip N: largest norm of the\n"
+    "  --weight-decay D    of matrices, decoupled (0.05; of generators 0) but in SGD (5e-4); --clip N: largest norm of the\n"
     "                      gradient; --drop-path P: stochastic depth (distill 0, tune 0.1; of generators 0)\n"
     "  --ema D             validate and write the moving average of the weights with this decay, such as 0.999; in step t it\n"
     "                      is at most (1 + t) / (10 + t), so that the average spans a ninth of a short run; --ema-fixed: D\n"
-    "                      from the first step on, as DeiT's, which needs long runs. Generators: 0.999 if nothing is said\n"
+    "                      from the first step on, as DeiT's, which needs long runs. Generators: 0.999 if nothing is said; 0: "
+    "none\n"
     "  --smoothing S       label smoothing (0.1)\n"
     "  --class-weights W   how much classes count in the labels' loss: balanced (each as much as any other, whatever it\n"
     "                      has of pictures), numbers in the order of the classes (1,2,0.5), or a file with lines of a\n"
@@ -230,6 +231,10 @@ static const char *contradiction(const struct training_options *options) {
     if (options->teacher_features &&
         (options->alpha >= 0 || options->tau != 1 || options->smoothing >= 0 || options->class_weights))
         return "--alpha, --tau, --smoothing and --class-weights are of classes, and --teacher-features has none";
+    if (options->teacher_features && options->teacher_mean)
+        return "--teacher-mean is of logits, and --teacher-features are none";
+    if (options->other_teacher && !options->resume)
+        return "--other-teacher is for --resume: a run that begins has no other";
     if (options->alpha > 0 && !training_has_teacher(options))
         return "--alpha above 0 needs --teacher, --teacher-command, --teacher-logits or --recorded";
     if (options->augment == AUGMENT_NONE && shaped)

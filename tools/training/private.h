@@ -157,6 +157,7 @@ void training_describe_choice(const struct state *state, char text[RECIPE_TEXT])
 /* ---- what learns (learning.c): exit codes ---- */
 int training_check_optimiser(const struct invocation *call, const struct training_options *options);
 int training_read_freeze(const struct invocation *call, const char *text, int32_t *freeze); /* TLEG_PART_* */
+int training_check_effect(const struct state *state);
 int training_check_layers(const struct state *state);
 void training_warn_of_heads(const struct state *state);
 void training_describe_learning(const struct state *state, char text[RECIPE_TEXT]);

@@ -125,7 +125,7 @@ static int check_length(const struct state *state, int32_t epochs, int64_t steps
 
 int training_change_length(const struct state *state, int32_t epochs, int32_t decay, int64_t steps) {
     tleg_train_rate then = state->rate;
-    double last = 0, next = 0;
+    double last = 0, again = 0, next = 0; /* of the step before, as it was and by the new length, and of the coming one */
     if (epochs == then.epochs && decay == then.decay)
         return EXIT_DONE;
     int code = check_length(state, epochs, steps);
@@ -134,13 +134,16 @@ int training_change_length(const struct state *state, int32_t epochs, int32_t de
     if (code == EXIT_DONE)
         code = find(state, &then, steps > 0 ? steps - 1 : 0, &last);
     if (code == EXIT_DONE)
+        code = training_find_rate(state, steps > 0 ? steps - 1 : 0, &again);
+    if (code == EXIT_DONE)
         code = training_find_rate(state, steps, &next);
     if (code != EXIT_DONE || !training_first(state))
         return code;
-    if (then.curve == TLEG_RATE_CONSTANT && last == then.peak)
+    if (then.curve == TLEG_RATE_CONSTANT && last == again)
         tool_note(
             state->call,
-            "%s: a run of %d epochs goes on to %d; its rate has not fallen: with the same warm-up it is as if never stopped",
+            "%s: a run of %d epochs goes on to %d; its rate has not fallen: with the same recipe, batch and warm-up it is "
+            "as if never stopped",
             state->checkpoint, (int)epochs, (int)state->rate.epochs);
     else
         tool_note(state->call, "%s: a run of %d epochs goes on to %d; from here on the rate is that of %d epochs, %g after %g",

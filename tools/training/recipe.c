@@ -85,13 +85,17 @@ void training_choose_recipe(struct state *state) {
         fill_short(state, options);
     else
         fill_deit(options);
+    if (options->ema < 0)
+        options->ema = 0;
     warn_of_average(state);
 }
 
 void training_describe_choice(const struct state *state, char text[RECIPE_TEXT]) {
     const struct training_options *options = state->options;
-    snprintf(text, RECIPE_TEXT, "%zu pictures, %d epochs, %" PRId64 " steps of %" PRId64 " pictures: %s", state->learned.count,
-             (int)options->epochs, state->steps_an_epoch * options->epochs, (int64_t)options->batch * options->accumulate,
+    const int64_t steps = state->steps_an_epoch * options->epochs, images = (int64_t)options->batch * options->accumulate;
+    snprintf(text, RECIPE_TEXT, "%zu picture%s, %d epoch%s, %" PRId64 " step%s of %" PRId64 " picture%s: %s",
+             state->learned.count, tool_plural((int64_t)state->learned.count), (int)options->epochs,
+             tool_plural(options->epochs), steps, tool_plural(steps), images, tool_plural(images),
              training_draws(state) ? "for generators (whole pictures, a rate that does not shrink with the batch, an average)"
              : options->recipe == RECIPE_SHORT
                  ? "the recipe for short runs (small batches, light augmentation, a rate that does "

@@ -58,6 +58,7 @@ static const struct setting settings[] = {
     {"run.clip", "--clip", false, NULL, NULL},
     {"run.drop_path", "--drop-path", false, NULL, NULL},
     {"run.ema", "--ema", false, NULL, NULL},
+    {"run.ema_fixed", "--ema-fixed", false, NULL, NULL},
     {"run.peak_learning_rate", "the peak learning rate (--lr)", true, NULL, NULL},
     {"run.warmup", "the warm-up (--warmup, --warmup-steps)", true, NULL, NULL},
     {"run.schedule", "the course of the learning rate (--decay-epochs, --lr-end)", true, NULL, NULL},
@@ -164,9 +165,13 @@ static void add_optimiser(const struct state *state, struct pairs *pairs) {
     training_add_pair(pairs, "run.optimiser", "%s", option_choice_name(training_optimisers, optimiser));
     add_number(pairs, "run.momentum", options->momentum >= 0 ? options->momentum : usual);
     training_add_pair(pairs, "run.nesterov", "%s", options->nesterov ? "yes" : "no");
-    add_number(pairs, "run.weight_decay", options->weight_decay >= 0 ? options->weight_decay : 0.05);
+    add_number(pairs, "run.weight_decay",
+               options->weight_decay >= 0        ? options->weight_decay
+               : optimiser == TLEG_OPTIMISER_SGD ? 5e-4
+                                                 : 0.05);
     add_number(pairs, "run.clip", options->clip);
     add_number(pairs, "run.ema", options->ema);
+    training_add_pair(pairs, "run.ema_fixed", "%s", options->ema_fixed ? "yes" : "no");
     add_number(pairs, "run.drop_path", options->drop_path >= 0 ? options->drop_path : state->target->drop_path);
 }
 

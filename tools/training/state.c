@@ -172,11 +172,13 @@ static int open_checkpoint(struct state *state, tleg_file **file) {
                : tool_fail_context(state->call, state->context);
 }
 
-/* A run goes on with the average that it began with. */
+/* A run goes on with the average that it began with: an older checkpoint knew no other than a fixed decay. */
 static void take_average(struct state *state, const tleg_file *file) {
     const char *setup = tleg_file_get_metadata(file, "tleg.trainer.setup");
     struct training_options *options = &state->settled;
-    if (!setup || options->ema <= 0 || options->ema_fixed || strstr(setup, "ema_warmup=1"))
+    const bool averaged = setup && strstr(setup, " ema=") && !strstr(setup, " ema=0 ");
+    const bool wanted = options->ema > 0 || (options->ema < 0 && averaged && strstr(setup, " draws="));
+    if (!averaged || !wanted || options->ema_fixed || strstr(setup, "ema_warmup=1"))
         return;
     options->ema_fixed = true;
     if (training_first(state))

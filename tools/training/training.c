@@ -368,6 +368,8 @@ static int settle(struct state *state) {
     if (code == EXIT_DONE)
         code = training_check_drawing(state);
     if (code == EXIT_DONE)
+        code = training_check_effect(state);
+    if (code == EXIT_DONE)
         code = training_check_layers(state);
     if (code == EXIT_DONE)
         code = training_weigh_classes(state);

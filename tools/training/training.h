@@ -35,7 +35,7 @@ struct training_options {
     {                                                                                                                          \
         .loaders = 1, .augment = -1, .accumulate = 1, .warmup = -1, .warmup_steps = -1, .decay_epochs = -1, .repeats = 0,      \
         .log_every = 50, .cache = 1u << 30, .lr_end = -1, .weight_decay = -1, .smoothing = -1, .alpha = -1, .tau = 1,          \
-        .label_drop = -1, .momentum = -1, .teacher_timeout = 600, .drop_path = -1, .crop_scale = -1, .flip = -1,               \
+        .label_drop = -1, .momentum = -1, .ema = -1, .teacher_timeout = 600, .drop_path = -1, .crop_scale = -1, .flip = -1,    \
         .rand_augment = -1, .jitter = -1, .erase = -1, .mixup = -1, .cutmix = -1, .pictures = PICTURES_NONE                    \
     }
 
@@ -83,7 +83,7 @@ struct training_options {
         {"--patience", OPTION_COUNT, &(o).patience, 1, 1000000, NULL},                                                         \
         {"--weight-decay", OPTION_AMOUNT, &(o).weight_decay, 0, 0, NULL},                                                      \
         {"--smoothing", OPTION_AMOUNT, &(o).smoothing, 0, 0, NULL}, {"--clip", OPTION_REAL, &(o).clip, 0, 0, NULL},            \
-        {"--ema", OPTION_REAL, &(o).ema, 0, 0, NULL}, {"--other-teacher", OPTION_FLAG, &(o).other_teacher, 0, 0, NULL},        \
+        {"--ema", OPTION_AMOUNT, &(o).ema, 0, 0, NULL}, {"--other-teacher", OPTION_FLAG, &(o).other_teacher, 0, 0, NULL},      \
         {"--ema-fixed", OPTION_FLAG, &(o).ema_fixed, 0, 0, NULL},                                                              \
         {"--teacher-mean", OPTION_CHOICE, &(o).teacher_mean, 0, 0, training_teacher_means},                                    \
         {"--drop-path", OPTION_AMOUNT, &(o).drop_path, 0, 0, NULL}, {"--recompute", OPTION_FLAG, &(o).recompute, 0, 0, NULL},  \

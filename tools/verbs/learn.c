@@ -62,10 +62,12 @@ static int settle(const struct invocation *call, struct options *options) {
         return tool_misuse(call, "--depths takes a range within 1 to %d, such as 3-8; found \"%s\"", TLEG_MAX_DEPTH,
                            options->depths);
     int code = options->depths ? EXIT_DONE : find_depths(call, target, options->from);
-    bool range = target->depth_least < target->depth_most;
+    const bool range = target->depth_least < target->depth_most;
+    if (code == EXIT_DONE && !range && target->in_place > 0)
+        return tool_misuse(call, "--in-place is for a range of depths: the deepest teaches the shallower ones");
     target->depth_mode = range ? TLEG_DEPTH_SANDWICH : TLEG_DEPTH_FIXED;
-    if (!range)
-        target->in_place = 0;
+    if (target->in_place < 0)
+        target->in_place = range ? 1 : 0;
     if (!training->val && !training->val_every) {
         training->val_every = USUAL_VAL_EVERY;
         training->val_default = true;
@@ -92,7 +94,7 @@ static void print_next(const struct options *options) {
 
 static int run_learn(const struct verb *verb, int argc, char **argv) {
     const char *drawn = NULL;
-    struct options options = {.training = TRAINING_DEFAULTS, .target = {.warmup = 5, .in_place = 1}, .drawn = &drawn};
+    struct options options = {.training = TRAINING_DEFAULTS, .target = {.warmup = 5, .in_place = -1}, .drawn = &drawn};
     options.training.epochs = USUAL_EPOCHS;
     options.training.keep = KEEP_BEST;
     const struct option table[] = {

@@ -45,6 +45,14 @@ try 0 distill --from fresh.st --depths 2-4 $learn --epochs 4 --resume --checkpoi
 must cmp -s whole.st part.st
 try 1 distill --from fresh.st --depths 2-4 $learn --epochs 4 --resume --checkpoint part.ck --label-drop 0.3 -o part.st
 says err '--label-drop is "0.1" there, "0.3" here'
+# its average: a fixed decay is gone on with, unasked; or there is none
+try 0 distill --from fresh.st --depths 2-4 $learn --epochs 1 --limit-steps 1 --ema-fixed -o fixed.st
+try 0 distill --from fresh.st --depths 2-4 $learn --epochs 1 --resume -o fixed.st
+says err "its average has a fixed decay, and goes on with it"
+try 0 distill --from fresh.st --depths 2-4 $learn --epochs 1 --limit-steps 1 --ema 0 -o bare.st
+must test "$(grep -c "^average:" out)" -eq 0
+try 1 distill --from fresh.st --depths 2-4 $learn --epochs 1 --resume -o bare.st
+says err '--ema is "0" there, "0.999" here'
 try 0 distill --from fresh.st --depths 2-4 --sandwich --in-place 0.5 $learn --epochs 1 --optimiser muon --flip 0.5 -o other.st
 
 # ---- a model, and teachers ----

@@ -119,6 +119,14 @@ says err "needs --from: a learngene to begin with"
 try 2 learn --from gene.st -o x.st
 says err "needs --data"
 try 2 learn --from gene.st --data own --depths 8-3 -o x.st
+try 2 learn --from gene.st --data own --depths 2-2 --in-place 0.5 -o x.st
+says err "--in-place is for a range of depths"
+# of few pictures none validates, so that no run waits for a better score
+mkdir -p few/leaf
+cp -R own/apple few/
+for i in 1 2 3 4; do cp own/leaf/$i.png few/leaf/; done
+try 0 learn --from gene.st --data few --depths 2-3 --epochs 5 --patience 2 --limit-steps 3 -o few.st
+must test "$(grep -c patience out)" -eq 0
 try 2 learn --from gene.st --data own --in-place 2 -o x.st
 try 1 learn --from missing.st --data own -o x.st
 says err "missing.st"

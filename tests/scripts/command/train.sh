@@ -139,7 +139,7 @@ assert epochs("part.json") == epochs("whole.json")[-4:]'
 fi
 try 0 $small --epochs 6 --resume -o part.st
 same whole.st part.st
-for words in "--seed 5:--seed is" "--batch 12:--batch is" "--lr 0.1:the peak learning rate (--lr) is" "--augment none:(--augment and what changes it) is" "--tau 2:--tau is"; do
+for words in "--seed 5:--seed is" "--batch 12:--batch is" "--lr 0.1:the peak learning rate (--lr) is" "--augment none:(--augment and what changes it) is" "--clip 2:--clip is"; do
     try 1 $small --epochs 6 --resume ${words%:*} -o part.st
     says err "part.st.checkpoint"
     says err "${words#*:}"
@@ -197,9 +197,13 @@ constant="distill --data cifar --val cifar $shape --depths 2-3 --batch 10 --lr 1
 try 0 $constant --decay-epochs 1 --epochs 5 --log straight.json -o straight.st
 try 0 $constant --decay-epochs 0 --epochs 2 --log longer.json -o longer.st
 try 0 $constant --decay-epochs 0 --epochs 4 --resume --log longer.json -o longer.st
-says err "a run of 2 epochs goes on to 4; its rate has not fallen: with the same warm-up it is as if never stopped"
+says err "a run of 2 epochs goes on to 4; its rate has not fallen: with the same recipe, batch and warm-up it is as if never stopped"
+try 0 $constant --decay-epochs 0 --epochs 1 --limit-steps 1 -o warming.st # the rate still rises
+try 0 $constant --decay-epochs 0 --epochs 4 --resume -o warming.st
+says err "its rate has not fallen"
 try 0 $constant --decay-epochs 0 --epochs 4 -o four.st
 same four.st longer.st
+same four.st warming.st
 try 0 $constant --decay-epochs 1 --epochs 5 --resume --log longer.json -o longer.st
 same straight.st longer.st
 must test "$(rates longer.json)" = "$(rates straight.json)"

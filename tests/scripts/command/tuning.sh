@@ -90,6 +90,8 @@ try 0 $labelled --layer-decay 0.5 -o decay.st
 says out "each block at 0.5 times the rate of the next"
 try 2 $labelled --freeze-layers 4 -o x.st
 says err "--freeze-layers 4: the model has 3"
+try 2 $labelled --freeze ls1,modulation -o x.st
+says err "--freeze ls1,modulation: model.st has no such part"
 try 2 $labelled --freeze everything -o x.st
 says err "--freeze takes backbone, embedding, blocks"
 try 2 $labelled --freeze backbone,head -o x.st
@@ -135,6 +137,26 @@ try 0 $tune --optimiser sgd --lr-absolute --lr 0.01 --nesterov --momentum 0.8 -o
 same whole.st nesterov.st
 try 2 $tune --nesterov -o x.st
 says err "--nesterov is of --optimiser sgd"
+try 0 $tune --optimiser sgd --lr-absolute --lr 0.01 --weight-decay 5e-4 -o told.st
+same sgd.st told.st
+
+# ---- what would be without effect ----
+try 2 $tune --tau 2 -o x.st
+says err "--tau and --teacher-mean are of a teacher, and there is none"
+try 2 $tune --teacher-mean images -o x.st
+says err "are of a teacher"
+try 2 $labelled --teacher plain.st --smoothing 0.1 -o x.st
+says err "--smoothing is of the labels, which --alpha 1 leaves out"
+try 0 $labelled --teacher plain.st --alpha 0.5 --smoothing 0.1 -o x.st
+try 2 $tune --ema-fixed -o x.st
+says err "--ema-fixed is of an average: give --ema too"
+try 2 $tune --ema 0 --ema-fixed -o x.st
+says err "give --ema too"
+try 2 $tune --other-teacher -o x.st
+says err "--other-teacher is for --resume"
+try 0 $tune -o bare.st
+try 0 $tune --ema 0 -o none.st
+same bare.st none.st
 
 # ---- patience: at so low a rate no epoch is better than the first ----
 still="tune model.st --data own --val own --batch 4 --augment none --lr-absolute --lr 1e-12 --epochs 9"

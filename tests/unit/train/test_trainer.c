@@ -461,6 +461,31 @@ static void what_decays_is_what_deit_decays(void **state) {
     tleg_trainer_free(trainer);
 }
 
+/* SGD's decay is a part of the gradient: AdamW's 0.05 would take from a weight a hundred times what it should. */
+static void sgd_decays_less_unless_it_is_told(void **state) {
+    (void)state;
+    const struct grad_case source = {.gene = "dist", .images = 16, .depth = 2};
+    tleg_trainer_options options = trainer_options(&source);
+    options.optimiser = TLEG_OPTIMISER_SGD;
+    options.weight_decay = 0;
+    tleg_trainer *trainer = trainer_open(plain, &source, &options);
+    struct flat before = trainer_values(plain, trainer, 0);
+    OK_TRAINER(trainer, tleg_trainer_update(trainer, 100)); /* without a gradient */
+    struct flat after = trainer_values(plain, trainer, 0);
+    size_t moved = 0;
+    for (size_t i = 0; i < before.count; i++)
+        if (after.values[i] != before.values[i]) {
+            const double share = (double)after.values[i] / (double)before.values[i];
+            if (!(fabs(share - (1 - 100 * 5e-4)) < 1e-6))
+                fail_msg("number %zu became %.9g times itself, expected 0.95", i, share);
+            moved++;
+        }
+    assert_true(moved > before.count / 2);
+    free(before.values);
+    free(after.values);
+    tleg_trainer_free(trainer);
+}
+
 /* With beta1 = beta2 = 0 and a large epsilon the step is the gradient times rate / epsilon, so that clipping is seen. How far
  * the parameters moved, as a norm. */
 static double moved_by(double clip, double *gradient) {
@@ -942,6 +967,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(frozen_parts_stay_to_the_bit),
         cmocka_unit_test(class_weights_count_over_the_whole_batch),
         cmocka_unit_test(what_decays_is_what_deit_decays),
+        cmocka_unit_test(sgd_decays_less_unless_it_is_told),
         cmocka_unit_test(clipping_shortens_the_whole_gradient_to_its_limit),
         cmocka_unit_test(rates_are_those_of_the_recipe),
         cmocka_unit_test(a_constant_rate_rises_by_steps_and_falls_at_the_end),

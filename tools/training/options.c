@@ -30,7 +30,7 @@ static const char help_latents[] =
     "  --latent-scale S    what latents are multiplied by, for a spread of about 1, such as 0.18215 (\"latent_scale\" in the\n"
     "                      metadata of --data; or as --from has it; or 1). -o says it, and tleg generate divides by it\n";
 static const char help_validation[] =
-    "  --val DIR           other data to validate with after each epoch (of binary files: those named test* or t10k*)\n"
+    "  --val DIR           other data to validate with after each epoch (of binary files: those named test or t10k)\n"
     "  --val-every N       instead: every N-th image of each class's sorted list, from the first on\n"
     "  --val-depths LIST   depths at which a learngene is validated, as 3,6,12 or 2-12 (the fixed one; or both ends and\n"
     "                      the middle); their scores are kept in -o\n";

@@ -226,7 +226,7 @@ const struct verb verb_features = {
         "\n"
         "Options\n" EXPANSION_HELP PICTURES_HELP
         "  --batch B     pictures at once (32); --loaders N: threads that read them (1)\n"
-        "  --test        of binary files those to judge by (test*, t10k*)\n"
+        "  --test        of binary files those to judge by (named test or t10k)\n"
         "  --skip-bad    report and leave out files that cannot be read; without it the first is an error\n"
         "  --exif        apply the EXIF orientation\n"
         "  -o OUT        the safetensors file to write\n"

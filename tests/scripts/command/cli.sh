@@ -163,6 +163,13 @@ rm x.st
 printf 'one\ntwo\n' >two.txt
 try 1 $new --labels two.txt -o x.st
 says err "two.txt: 2 lines; expected the names of 3 classes"
+printf 'one\n\nthree\n' >gap.txt
+try 1 $new --labels gap.txt -o x.st
+says err "gap.txt: line 2 is empty, with others after it"
+printf '\357\273\277one\ntwo\nthree\n\r\n\n' >marked.txt # what stands at both ends is no name
+try 0 $new --labels marked.txt -o marked.st
+try 0 info marked.st --json
+says out '"labels":["one","two","three"]'
 printf 'caf\303\251\nb\ncafe\314\201\n' >twins.txt # one name in two spellings
 try 1 $new --labels twins.txt -o x.st
 says err "is the name of class 0 and of class 2: expected a name of its own for each"

@@ -594,7 +594,7 @@ mkfifo notes
 now="tleg eval moved.st --depth 2 --data data --skip-bad --write-scores"
 "$tleg" eval moved.st --depth 2 --data data --skip-bad --write-scores >out 2>notes &
 exec 3<notes
-read -r line <&3
+dd bs=1 count=1 <&3 >/dev/null 2>&1
 mv next.st moved.st
 cat <&3 >err
 exec 3<&-

@@ -5,6 +5,12 @@
 
 enum { CHUNK = 16384 }; /* bytes of the buffer in which narrow types wait for their conversion */
 
+/* The file that holds its bytes. */
+static const tleg_file *holder(const tleg_file *file, const struct tleg_entry *entry) {
+    const tleg_file *part = file->part_count > 0 ? file->parts[entry->part] : NULL;
+    return part ? part : file;
+}
+
 tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, const struct tleg_entry *entry, uint64_t first,
                                  size_t bytes, void *out) {
     if (first > entry->bytes || bytes > entry->bytes - first)
@@ -13,8 +19,7 @@ tleg_status tleg_file_read_bytes(tleg_context *context, const tleg_file *file, c
                          (unsigned long long)first);
     if (entry->pieces)
         return tleg_derived_read_bytes(context, file, entry, first, bytes, out);
-    if (file->part_count > 0)
-        file = file->parts[entry->part];
+    file = holder(file, entry);
     if (entry->strides)
         return tleg_gather_bytes(context, file, entry, first, bytes, out);
     size_t done;
@@ -46,8 +51,7 @@ tleg_status tleg_file_read_part(tleg_context *context, const tleg_file *file, co
         return status;
     if (entry->pieces)
         return tleg_derived_read_f32(context, file, entry, first, count, out);
-    if (file->part_count > 0)
-        file = file->parts[entry->part];
+    file = holder(file, entry);
     if (entry->strides)
         return tleg_gather_part(context, file, entry, first, count, out);
     size_t width = tleg_dtype_size(entry->dtype);

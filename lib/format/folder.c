@@ -35,16 +35,20 @@ static char *join(tleg_context *context, const char *folder, size_t length, cons
     return path;
 }
 
+/* A link is there wherever it leads: opening it tells where that is nowhere, as of what was fetched in part. */
 static tleg_status look(tleg_context *context, const char *folder, size_t length, const char *name, bool *there) {
     size_t bytes;
-    char *path = join(context, folder, length, name, &bytes);
+    char *path = join(context, folder, length, name, &bytes), system[TLEG_OS_TEXT];
     struct tleg_os_state state = {.kind = TLEG_OS_NOTHING};
+    tleg_status status = TLEG_OK;
     if (!path)
         return tleg_fail_memory(context, name, bytes);
-    const int number = tleg_os_look(path, true, &state);
-    *there = number == 0 && state.kind != TLEG_OS_NOTHING;
+    const int number = tleg_os_look(path, false, &state);
+    if (number != 0)
+        status = tleg_fail_system(context, number, "%s: cannot be opened: %s", path, tleg_os_text(number, system));
+    *there = state.kind != TLEG_OS_NOTHING;
     tleg_release(&context->allocator, path, bytes);
-    return TLEG_OK;
+    return status;
 }
 
 /* ---- texts ---- */

@@ -256,8 +256,8 @@ tleg_status tleg_onnx_open_places(struct tleg_onnx_reader *reader) {
     if (!file->parts)
         return tleg_fail_memory(reader->wire.context, file->label, bytes);
     file->part_bytes = bytes;
-    const char *slash = strrchr(file->label, '/');
-    tleg_status status = open_part(reader, slash ? slash + 1 : file->label, &file->parts[file->part_count++]);
+    file->part_count = 1;
+    tleg_status status = TLEG_OK;
     for (size_t k = 0; k < reader->places.count && status == TLEG_OK; k++) {
         const char *name = tleg_onnx_at(reader, places[k]);
         if (!is_plain_name(name))

@@ -58,7 +58,8 @@ struct tleg_file {
     size_t entry_count, pair_count;
     void *block; /* one allocation that holds the four arrays and the texts */
     size_t block_bytes;
-    struct tleg_file **parts; /* of an index: the files that hold the tensors and the texts; of a derived file the one below */
+    struct tleg_file **parts; /* of an index: the files that hold the tensors and the texts; of a derived file the one below;
+                               * of an ONNX file those beside it, from 1 on: 0 is NULL, the file itself */
     size_t part_count, part_bytes;
     bool several;           /* it is an index */
     bool same;              /* it is the one below with other metadata */

@@ -153,7 +153,8 @@ static tleg_status take_storage(const struct torch *torch, const char *name, uin
     return TLEG_OK;
 }
 
-/* _rebuild_tensor_v2(storage, offset, shape, strides, ...); in _v3 the seventh is the element type. */
+/* _rebuild_tensor_v2(storage, offset, shape, strides, grad, hooks, metadata); in _v3 the element type stands before the
+ * metadata, which are there where the tensor is a view that PyTorch negates or conjugates when it is read. */
 tleg_status tleg_torch_tensor(const struct torch *torch, const char *name, const struct call *call, struct tleg_entry *entry,
                               struct layout *layout) {
     *entry = (struct tleg_entry){0};
@@ -167,7 +168,12 @@ tleg_status tleg_torch_tensor(const struct torch *torch, const char *name, const
         return tleg_fail(torch->context, TLEG_ERROR_UNSUPPORTED, "%s: tensor '%s' has more than %d dimensions",
                          torch->file->label, name, TLEG_MAX_RANK);
     layout->offset = offset->as.number;
-    if (is_named(torch, call->callable, "torch._utils", "_rebuild_tensor_v3")) {
+    const bool typed = is_named(torch, call->callable, "torch._utils", "_rebuild_tensor_v3");
+    if (get(torch, element(torch, call->arguments, typed ? 7 : 6))->first)
+        return tleg_torch_fail(torch, TLEG_ERROR_UNSUPPORTED, name,
+                               "its numbers are stored before they are negated or conjugated: save "
+                               "tensor.resolve_neg().resolve_conj()");
+    if (typed) {
         entry->type_name = type_of(torch, element(torch, call->arguments, 6));
         if (!entry->type_name)
             return tleg_torch_fail(torch, TLEG_ERROR_UNSUPPORTED, name, "an element type that is not read");

@@ -9,7 +9,8 @@
 
 enum { DATASET_NAME = 4096 + 32 };
 
-/* Which of the binary files in a folder are meant: those to learn from, or those named test* or t10k*. */
+/* Which of the binary files in a folder are meant: those to learn from, or those whose names say
+ * test or t10k. */
 enum dataset_role { DATASET_LEARN, DATASET_JUDGE };
 
 struct dataset_options {

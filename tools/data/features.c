@@ -12,17 +12,11 @@
 
 /* ---- what makes them ---- */
 
-int features_name_model(const struct invocation *call, tleg_context *context, const struct source *source,
-                        const struct expansion *expansion, bool exif, char model[FEATURES_MODEL]) {
-    const tleg_config *config = &source->config;
-    tleg_file *file = source_file(call, context, source->path);
+static int name_model(const struct invocation *call, tleg_context *context, const tleg_file *file, const tleg_config *config,
+                      const struct expansion *expansion, bool exif, char model[FEATURES_MODEL]) {
     uint64_t digest = DIGEST_START;
     char text[160];
-    if (!file)
-        return EXIT_FAILED;
-    tleg_status status = source_digest(context, file, config, &digest);
-    tleg_file_free(file);
-    if (status != TLEG_OK)
+    if (source_digest(context, file, config, &digest) != TLEG_OK)
         return tool_fail_context(call, context);
     snprintf(text, sizeof text, "%d %d %d %d %d %d %.17g", (int)config->depth, (int)config->dtype, (int)config->image_size,
              (int)config->mlp, (int)config->interpolation, (int)config->fit, config->crop);
@@ -34,6 +28,17 @@ int features_name_model(const struct invocation *call, tleg_context *context, co
         snprintf(text + strlen(text), sizeof text - strlen(text), " exif");
     snprintf(model, FEATURES_MODEL, "%016" PRIx64, digest_text(digest, text));
     return EXIT_DONE;
+}
+
+/* A training that goes on puts a new file at the path after each epoch. */
+int features_open_model(const struct invocation *call, tleg_context *context, const char *path,
+                        const struct expansion *expansion, bool exif, struct source *source, char model[FEATURES_MODEL]) {
+    tleg_file *file;
+    int code = source_open_kept(call, context, path, expansion, source, &file);
+    if (code == EXIT_DONE)
+        code = name_model(call, context, file, &source->config, expansion, exif, model);
+    tleg_file_free(file);
+    return code;
 }
 
 /* ---- made ---- */

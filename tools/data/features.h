@@ -24,10 +24,10 @@ struct features_plan {
     bool skip_bad; /* a picture that cannot be read is named and left out */
 };
 
-/* The word for what makes features: the file's numbers, its depth, type and size, and how pictures are prepared. Returns an
- * exit code. */
-int features_name_model(const struct invocation *call, tleg_context *context, const struct source *source,
-                        const struct expansion *expansion, bool exif, char model[FEATURES_MODEL]);
+/* Opens what makes features, as source_open_expanded does, and finds the word for it: the file's numbers, its depth, type and
+ * size, and how pictures are prepared. Returns an exit code. */
+int features_open_model(const struct invocation *call, tleg_context *context, const char *path,
+                        const struct expansion *expansion, bool exif, struct source *source, char model[FEATURES_MODEL]);
 /* Features of a part's pictures, in its order, all of them in memory. Returns an exit code; features_free is right after a
  * failure too. Likewise the next. */
 int features_make(const struct invocation *call, const struct features_plan *plan, struct features *features);

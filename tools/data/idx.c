@@ -1,5 +1,6 @@
-/* IDX files, the form of MNIST: train-images-idx3-ubyte and train-labels-idx1-ubyte, likewise t10k-*. Numbers are big-endian;
- * the magic number is 0 0, 8 (unsigned bytes), the number of dimensions. */
+/* IDX files, the form of MNIST: train-images-idx3-ubyte and train-labels-idx1-ubyte, likewise t10k-*, or others' such as
+ * emnist-digits-test-images-idx3-ubyte. Numbers are big-endian; the magic number is 0 0, 8 (unsigned bytes), the number of
+ * dimensions. */
 #include "private.h"
 
 #include <stdlib.h>
@@ -11,8 +12,26 @@ static bool is_images(const char *name) {
     return name[0] != '.' && strstr(name, "images") && strstr(name, "idx3");
 }
 
+/* "test" begins the name, or is a word of it. */
 static bool is_test(const char *name) {
-    return strncmp(name, "t10k", 4) == 0 || strncmp(name, "test", 4) == 0;
+    static const char between[] = "-_. ";
+    if (strncmp(name, "test", 4) == 0 || strstr(name, "t10k"))
+        return true;
+    for (const char *at = name; (at = strstr(at + 1, "test")) != NULL;)
+        if (strchr(between, at[-1]) && strchr(between, at[4])) /* the end of the name, too */
+            return true;
+    return false;
+}
+
+/* Whether it is NAME.gz and NAME is there, as gunzip -k leaves them. */
+static bool is_unpacked(const struct names *names, const char *name) {
+    const size_t length = strlen(name);
+    if (length < 3 || strcmp(name + length - 3, ".gz") != 0)
+        return false;
+    for (size_t i = 0; i < names->count; i++)
+        if (strlen(names->items[i]) == length - 3 && memcmp(names->items[i], name, length - 3) == 0)
+            return true;
+    return false;
 }
 
 static uint32_t big_endian(const uint8_t *bytes) {
@@ -95,17 +114,29 @@ static int read_pair(const struct invocation *call, struct dataset *set, char *n
     return code == EXIT_DONE ? read_labels(call, set, file, name) : code;
 }
 
+/* The images that are meant. What several pairs call by one number may be different classes, as EMNIST's digits and letters. */
+static int find_pair(const struct invocation *call, const struct dataset *set, const struct names *names, char **found) {
+    const bool test = set->options.role == DATASET_JUDGE;
+    *found = NULL;
+    for (size_t i = 0; i < names->count; i++) {
+        char *name = names->items[i];
+        if (is_test(name) != test || is_unpacked(names, name))
+            continue;
+        if (*found)
+            return tool_fail(call, "%s: expected one set of IDX files to %s, found %s and %s: give each a folder of its own",
+                             set->options.dir, test ? "judge by" : "learn from", *found, name);
+        *found = name;
+    }
+    return *found
+               ? EXIT_DONE
+               : tool_fail(call, "%s: %s", set->options.dir, test ? "no t10k-images-idx3-ubyte" : "no train-images-idx3-ubyte");
+}
+
 static int read_pairs(const struct invocation *call, struct dataset *set, const struct names *names) {
-    int code = EXIT_DONE;
-    bool any = false;
-    for (size_t i = 0; i < names->count && code == EXIT_DONE; i++)
-        if (is_test(names->items[i]) == (set->options.role == DATASET_JUDGE)) {
-            code = read_pair(call, set, names->items[i]);
-            any = true;
-        }
-    if (code == EXIT_DONE && !any)
-        code = tool_fail(call, "%s: %s", set->options.dir,
-                         set->options.role == DATASET_JUDGE ? "no t10k-images-idx3-ubyte" : "no train-images-idx3-ubyte");
+    char *name;
+    int code = find_pair(call, set, names, &name);
+    if (code == EXIT_DONE)
+        code = read_pair(call, set, name);
     struct names none = {0};
     if (code == EXIT_DONE)
         code = dataset_name_classes(call, set, &none);

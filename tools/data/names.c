@@ -1,8 +1,8 @@
 /* Lists of names and whole files. */
 #include "private.h"
 
+#include "base/lines.h"
 #include "base/read_file.h"
-#include "base/text.h"
 #include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -67,24 +67,20 @@ int names_list(const struct invocation *call, const char *dir, bool (*wanted)(co
 }
 
 int names_read(const struct invocation *call, const char *path, struct names *names) {
+    struct stat what;
+    struct lines lines = {0};
+    uint8_t *text = NULL;
+    size_t size;
     *names = (struct names){0};
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return errno == ENOENT ? EXIT_DONE : tool_fail(call, "%s: %s", path, strerror(errno));
-    char *line = NULL;
-    size_t room = 0;
-    int code = EXIT_DONE;
-    while (code == EXIT_DONE && getline(&line, &room, file) >= 0) {
-        line[strcspn(line, "\r\n")] = '\0';
-        if (!text_is_utf8(line))
-            code = tool_fail(call, "%s: name %zu, \"%s\", is not UTF-8", path, names->count + 1, line);
-        else if (*line)
-            code = add(call, names, strdup(line));
-    }
-    if (code == EXIT_DONE && ferror(file))
-        code = tool_fail(call, "%s: cannot be read", path);
-    free(line);
-    fclose(file);
+    if (lstat(path, &what) != 0 && errno == ENOENT)
+        return EXIT_DONE;
+    int code = dataset_load(call, path, &text, &size);
+    if (code == EXIT_DONE)
+        code = lines_cut(call, path, (char *)text, size, false, &lines);
+    for (size_t i = 0; i < lines.count && code == EXIT_DONE; i++)
+        code = add(call, names, strdup(lines.items[i]));
+    free(lines.items);
+    free(text);
     return code;
 }
 

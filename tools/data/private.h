@@ -25,7 +25,7 @@ struct names {
 
 /* The names in a folder that `wanted` accepts, sorted; not those of folders, devices and the like. */
 int names_list(const struct invocation *call, const char *dir, bool (*wanted)(const char *name), struct names *names);
-/* The lines of a file that are not empty; none, and no error, where there is no such file. */
+/* The lines of a file, none of them empty; none, and no error, where there is no such file. */
 int names_read(const struct invocation *call, const char *path, struct names *names);
 void names_free(struct names *names);
 

@@ -10,8 +10,8 @@ struct labels {
     char *text; /* holds the names */
 };
 
-/* Reads exactly `classes` names: UTF-8, a byte order mark and carriage returns dropped. Returns an exit code; labels_free is
- * right after a failure too. */
+/* Reads exactly `classes` names, as lines_cut has them, none of them empty. Returns an exit code; labels_free is right after a
+ * failure too. */
 int labels_read(const struct invocation *call, const char *path, int32_t classes, struct labels *labels);
 void labels_free(struct labels *labels);
 

@@ -1,5 +1,6 @@
 #include "scores.h"
 
+#include "base/digest.h"
 #include "base/place.h"
 #include "depths.h"
 #include "draft.h"
@@ -102,6 +103,17 @@ int scores_prepare(const struct invocation *call, const char *path) {
     return place_take(call, "--write-scores", path);
 }
 
+/* ---- what was scored ---- */
+
+tleg_status scores_digest(tleg_context *context, const tleg_file *file, uint64_t *digest) {
+    const tleg_config nothing = {.struct_size = sizeof nothing}; /* the metadata say it */
+    const char *key;
+    *digest = DIGEST_START;
+    for (int64_t i = 0; (key = tleg_file_get_metadata_key(file, i)) != NULL; i++)
+        *digest = digest_text(digest_text(*digest, key), tleg_file_get_metadata(file, key));
+    return source_digest(context, file, &nothing, digest);
+}
+
 /* ---- what they were found on ---- */
 
 enum { DATA_TEXT = 17 };
@@ -133,26 +145,45 @@ static char *write_text(const struct tleg_scores *scores, const char *data) {
     return text;
 }
 
-int scores_write(const struct invocation *call, tleg_context *context, const char *path, const tleg_scores *former,
-                 const tleg_scores *scores, uint64_t identity) {
-    const tleg_scores none = {0};
+/* While pictures were scored another program may have put another file at the path. */
+static int check_file(const struct invocation *call, tleg_context *context, const tleg_file *file,
+                      const struct scored *scored) {
+    uint64_t digest;
+    if (scores_digest(context, file, &digest) != TLEG_OK)
+        return tool_fail_context(call, context);
+    return digest == scored->file
+               ? EXIT_DONE
+               : tool_fail(call, "%s is another file than when its scoring began: these scores are not put into it",
+                           scored->path);
+}
+
+static int merge_and_write(const struct invocation *call, tleg_context *context, const tleg_file *file,
+                           const struct scored *scored) {
+    const tleg_scores none = {0}, *former = scored->former, *scores = scored->scores;
     struct table table;
     char data[DATA_TEXT], former_data[DATA_TEXT];
-    tleg_file *file = NULL;
-    if (tleg_file_open(context, path, NULL, &file) != TLEG_OK)
-        return tool_fail_context(call, context);
-    snprintf(data, sizeof data, "%016" PRIx64, identity);
+    snprintf(data, sizeof data, "%016" PRIx64, scored->data);
     read_data(file, former_data);
-    const bool same = former && is_of_same(call, path, data, former_data, former, scores);
+    const bool same = former && is_of_same(call, scored->path, data, former_data, former, scores);
     if (former && !same)
-        tool_note(call, "the former scores of %s, on %s, are replaced", path,
+        tool_note(call, "the former scores of %s, on %s, are replaced", scored->path,
                   strcmp(former->on, scores->on) == 0 ? "other images"
                   : *former->on                       ? former->on
                                                       : "data without a name");
     merge(&table, same ? former : &none, scores);
     char *text = write_text(&table.scores, data);
-    const int code = text ? rewrite(call, context, path, file, text) : tool_fail_memory(call);
+    const int code = text ? rewrite(call, context, scored->path, file, text) : tool_fail_memory(call);
     free(text);
+    return code;
+}
+
+int scores_write(const struct invocation *call, tleg_context *context, const struct scored *scored) {
+    tleg_file *file = NULL;
+    if (tleg_file_open(context, scored->path, NULL, &file) != TLEG_OK)
+        return tool_fail_context(call, context);
+    int code = check_file(call, context, file, scored);
+    if (code == EXIT_DONE)
+        code = merge_and_write(call, context, file, scored);
     tleg_file_free(file);
     return code;
 }

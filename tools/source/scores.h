@@ -2,15 +2,23 @@
 #ifndef TLEG_TOOLS_SCORES_H
 #define TLEG_TOOLS_SCORES_H
 
+#include "source.h"
+
 #include "base/report.h"
 
 /* {"on", "images", "depths", "scores"}, as a file has it (docs/file.md); null for none. */
 json_t *scores_json(const tleg_scores *scores);
 /* Whether scores can be put into the file, asked before there are any; it is kept from other runs (place.h). An exit code. */
 int scores_prepare(const struct invocation *call, const char *path);
+/* A number for all that a file holds, its metadata too. */
+tleg_status scores_digest(tleg_context *context, const tleg_file *file, uint64_t *digest);
+struct scored {
+    const char *path;
+    uint64_t file, data; /* scores_digest's when it was opened to be scored; part_identity's, which the file keeps */
+    const tleg_scores *former, *scores; /* former: what it said then, NULL for nothing */
+};
 /* Puts scores into a learngene's or model's file and leaves all else in it as it is. Other depths' scores of the same data
- * (identity: of part_identity, which the file keeps) stay; those of other data go, which is said. Returns an exit code. */
-int scores_write(const struct invocation *call, tleg_context *context, const char *path, const tleg_scores *former,
-                 const tleg_scores *scores, uint64_t identity);
+ * stay; those of other data go, which is said. A file that is no longer what was scored is refused. Returns an exit code. */
+int scores_write(const struct invocation *call, tleg_context *context, const struct scored *scored);
 
 #endif

@@ -171,19 +171,26 @@ static int read_expander(const struct invocation *call, tleg_context *context, c
                              : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
 }
 
-int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
-                         const struct expansion *expansion, struct source *source) {
+int source_open_kept(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
+                     struct source *source, tleg_file **file) {
     *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
-    tleg_file *file = source_file(call, context, path);
-    if (!file)
+    *file = source_file(call, context, path);
+    if (!*file)
         return EXIT_FAILED;
-    const bool gene = source_is_gene(file);
-    int code = latent_scale_find(call, path, file, &source->latent_scale);
+    const bool gene = source_is_gene(*file);
+    int code = latent_scale_find(call, path, *file, &source->latent_scale);
     if (code == EXIT_DONE)
         code =
-            gene ? read_expander(call, context, file, expansion, source) : read_model(call, context, file, expansion, source);
-    tleg_file_free(file);
+            gene ? read_expander(call, context, *file, expansion, source) : read_model(call, context, *file, expansion, source);
     return code == EXIT_DONE && !gene ? check_model(call, expansion, source) : code;
+}
+
+int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
+                         const struct expansion *expansion, struct source *source) {
+    tleg_file *file;
+    const int code = source_open_kept(call, context, path, expansion, source, &file);
+    tleg_file_free(file);
+    return code;
 }
 
 int64_t source_features(const tleg_config *config) {

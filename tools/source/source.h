@@ -82,6 +82,10 @@ int source_take_expansion(const struct invocation *call, tleg_context *context, 
 /* Both at once, for who only runs it: a learngene's numbers go from the file to the expander, and source->gene stays NULL. */
 int source_open_expanded(const struct invocation *call, tleg_context *context, const char *path,
                          const struct expansion *expansion, struct source *source);
+/* The same; *file stays open for who asks more of the very file that was read, since its path may lead to another by then.
+ * tleg_file_free is right after a failure too. */
+int source_open_kept(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
+                     struct source *source, tleg_file **file);
 /* A session over the model, or an elastic one at the depth asked for. After source_take_expansion or source_open_expanded. */
 int source_session(const struct invocation *call, tleg_context *context, struct source *source, int32_t batch,
                    tleg_session **session);

@@ -2,6 +2,7 @@
 #include "private.h"
 
 #include "base/label.h"
+#include "base/lines.h"
 #include "base/options.h"
 #include "base/read_file.h"
 #include "base/text.h"
@@ -58,6 +59,8 @@ static int set_weight(const struct weights_file *file, const char *name, double 
     free(normal);
     if (places[0] < 0)
         return tool_fail(file->state->call, "%s: the data have no class \"%s\"", file->path, name);
+    if (file->weights[places[0]] >= 0)
+        return tool_fail(file->state->call, "%s: has two weights for the class \"%s\"", file->path, name);
     file->weights[places[0]] = weight;
     return EXIT_DONE;
 }
@@ -75,13 +78,15 @@ static int read_line(const struct weights_file *file, char *line) {
     return set_weight(file, line, weight);
 }
 
-static int read_lines(const struct weights_file *file, char *text) {
+static int read_lines(const struct weights_file *file, char *text, size_t size) {
     const struct dataset *set = &file->state->set;
-    int code = EXIT_DONE;
+    struct lines lines;
+    int code = lines_cut(file->state->call, file->path, text, size, true, &lines);
     for (int32_t c = 0; c < set->class_count; c++)
         file->weights[c] = -1;
-    for (char *line = strtok(text, "\n"); line && code == EXIT_DONE; line = strtok(NULL, "\n"))
-        code = line[strspn(line, " \t\r")] ? read_line(file, line) : EXIT_DONE;
+    for (size_t i = 0; i < lines.count && code == EXIT_DONE; i++)
+        code = lines.items[i][strspn(lines.items[i], " \t\r")] ? read_line(file, lines.items[i]) : EXIT_DONE;
+    free(lines.items);
     for (int32_t c = 0; c < set->class_count && code == EXIT_DONE; c++)
         if (file->weights[c] < 0)
             code = tool_fail(file->state->call, "%s: has no weight for the class \"%s\"", file->path, set->classes[c]);
@@ -98,7 +103,7 @@ static int read_weights(const struct state *state, const char *path, double *wei
                          path, reason);
     struct weights_file file = {.state = state, .path = path, .weights = weights};
     int code = label_table_make((const char *const *)state->set.classes, state->set.class_count, &file.classes)
-                   ? read_lines(&file, text)
+                   ? read_lines(&file, text, size)
                    : tool_fail_memory(state->call);
     label_table_free(&file.classes);
     free(text);

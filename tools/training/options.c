@@ -31,7 +31,7 @@ static const char help_latents[] =
     "                      metadata of --data; or as the file to begin with has it; or 1). -o says it, and tleg\n"
     "                      generate divides by it\n";
 static const char help_validation[] =
-    "  --val DIR           other data to validate with after each epoch (of binary files: those named test* or t10k*)\n"
+    "  --val DIR           other data to validate with after each epoch (of binary files: those named test or t10k)\n"
     "  --val-every N       instead: every N-th image of each class's sorted list, from the first on\n";
 static const char help_depths[] =
     "  --val-depths LIST   depths at which a learngene is validated, as 3,6,12 or 2-12 (the fixed one; or both ends and\n"

@@ -132,14 +132,13 @@ static int open_model(const struct invocation *call, struct run *run) {
     struct source *source = &run->source;
     if (!options->model)
         return EXIT_DONE;
-    int code = source_open_expanded(call, run->context, options->model, &options->expansion, source);
+    const int code =
+        features_open_model(call, run->context, options->model, &options->expansion, options->exif, source, run->model);
     if (code == EXIT_DONE)
         pictures_note(call, source->path, &source->config);
     if (code == EXIT_DONE && !source->model)
         source_note_depth(call, source->path, &source->config, source->config.depth);
-    return code == EXIT_DONE
-               ? features_name_model(call, run->context, source, &run->options->expansion, run->options->exif, run->model)
-               : code;
+    return code;
 }
 
 static int make_features(const struct invocation *call, struct run *run, struct side *side) {

@@ -21,6 +21,7 @@ struct state {
     const struct options *options;
     int32_t depths[TLEG_MAX_DEPTH], depth_count;
     struct source source;
+    uint64_t file; /* the digest of its file, where scores will be written into that */
     struct scoring scoring;
     struct scoring_table table;
 };
@@ -116,16 +117,34 @@ static int say(const struct invocation *call, struct state *state) {
     return EXIT_DONE;
 }
 
+static int open_source(const struct invocation *call, struct state *state) {
+    tleg_file *file;
+    int code = source_open_kept(call, state->context, call->operands[0], &state->options->expansion, &state->source, &file);
+    if (code == EXIT_DONE && state->options->write_scores)
+        code = scores_prepare(call, state->source.path);
+    if (code == EXIT_DONE && state->options->write_scores && scores_digest(state->context, file, &state->file) != TLEG_OK)
+        code = tool_fail_context(call, state->context);
+    tleg_file_free(file);
+    return code;
+}
+
+static int write_scores(const struct invocation *call, const struct state *state) {
+    const struct scored scored = {.path = state->source.path,
+                                  .file = state->file,
+                                  .data = state->scoring.data,
+                                  .former = state->source.config.scores,
+                                  .scores = &state->table.scores};
+    return scores_write(call, state->context, &scored);
+}
+
 static int evaluate(const struct invocation *call, struct state *state) {
     struct source *source = &state->source;
-    int code = source_open_expanded(call, state->context, call->operands[0], &state->options->expansion, source);
+    int code = open_source(call, state);
     if (code == EXIT_DONE)
         pictures_note(call, source->path, &source->config);
     if (code == EXIT_DONE && source->model && state->depth_count > 1)
         code = tool_misuse(call, "%s is a model of depth %d; several depths are for a learngene", source->path,
                            (int)source->config.depth);
-    if (code == EXIT_DONE && state->options->write_scores)
-        code = scores_prepare(call, source->path);
     if (code == EXIT_DONE && state->depth_count == 1 && !source->model) /* a table says it in its lines */
         source_note_depth(call, source->path, &source->config, state->depths[0]);
     if (code == EXIT_DONE)
@@ -136,8 +155,7 @@ static int evaluate(const struct invocation *call, struct state *state) {
     scoring_table(&state->scoring, &state->options->scoring, &state->table);
     code = say(call, state);
     if (code == EXIT_DONE && state->options->write_scores)
-        code =
-            scores_write(call, state->context, source->path, source->config.scores, &state->table.scores, state->scoring.data);
+        code = write_scores(call, state);
     return code;
 }
 

@@ -28,6 +28,7 @@ struct run {
     struct part part;
     bool labelled;
     struct features features;
+    char model[FEATURES_MODEL];
     int64_t *labels; /* (rows) */
     json_t *names;
 };
@@ -102,7 +103,7 @@ static int write_file(const struct invocation *call, struct run *run) {
     json_t *classes = report_texts((const char *const *)run->set.classes, run->set.class_count);
     char *names = report_dump(run->names), *labels = report_dump(classes), depth[16];
     snprintf(depth, sizeof depth, "%d", (int)run->source.config.depth);
-    const char *pairs[] = {"names", names, "depth", depth, "model", run->features.model, "classes", labels};
+    const char *pairs[] = {"names", names, "depth", depth, "model", run->model, "classes", labels};
     const tleg_save_options options = {.struct_size = sizeof options, .pairs = run->labelled ? 4 : 3, .keys_and_values = pairs};
     const int code = names && labels ? save(call, run, &options) : tool_fail_memory(call);
     free(names);
@@ -139,10 +140,7 @@ static int make_features(const struct invocation *call, struct run *run) {
                                        .batch = options->batch,
                                        .loaders = options->loaders,
                                        .skip_bad = options->skip_bad};
-    const int code = features_make(call, &plan, &run->features);
-    return code == EXIT_DONE
-               ? features_name_model(call, run->context, &run->source, &options->expansion, options->exif, run->features.model)
-               : code;
+    return features_make(call, &plan, &run->features);
 }
 
 /* What is told beside the features is little. */
@@ -152,8 +150,10 @@ static int find_room(const struct invocation *call, const struct run *run) {
 }
 
 static int work(const struct invocation *call, struct run *run) {
+    const struct options *options = run->options;
     struct source *source = &run->source;
-    int code = source_open_expanded(call, run->context, call->operands[0], &run->options->expansion, source);
+    int code =
+        features_open_model(call, run->context, call->operands[0], &options->expansion, options->exif, source, run->model);
     if (code == EXIT_DONE)
         pictures_note(call, source->path, &source->config);
     if (code == EXIT_DONE && !source->model)
@@ -226,7 +226,7 @@ const struct verb verb_features = {
         "\n"
         "Options\n" EXPANSION_HELP PICTURES_HELP
         "  --batch B     pictures at once (32); --loaders N: threads that read them (1)\n"
-        "  --test        of binary files those to judge by (test*, t10k*)\n"
+        "  --test        of binary files those to judge by (named test or t10k)\n"
         "  --skip-bad    report and leave out files that cannot be read; without it the first is an error\n"
         "  --exif        apply the EXIF orientation\n"
         "  -o OUT        the safetensors file to write\n"

@@ -163,6 +163,13 @@ rm x.st
 printf 'one\ntwo\n' >two.txt
 try 1 $new --labels two.txt -o x.st
 says err "two.txt: 2 lines; expected the names of 3 classes"
+printf 'one\n\nthree\n' >gap.txt
+try 1 $new --labels gap.txt -o x.st
+says err "gap.txt: line 2 is empty, with others after it"
+printf '\357\273\277one\ntwo\nthree\n\r\n\n' >marked.txt # what stands at both ends is no name
+try 0 $new --labels marked.txt -o marked.st
+try 0 info marked.st --json
+says out '"labels":["one","two","three"]'
 printf 'caf\303\251\nb\ncafe\314\201\n' >twins.txt # one name in two spellings
 try 1 $new --labels twins.txt -o x.st
 says err "is the name of class 0 and of class 2: expected a name of its own for each"
@@ -577,6 +584,25 @@ try 0 eval scored.st --depth 9 --data data --val-every 4 --write-scores
 says err "the former scores of scored.st, on data, are replaced"
 try 0 info scored.st
 says out "scores        top-1 on validation, 3 images"
+# A file that another has taken the place of since gets no scores. Notes of bad pictures, more than a pipe holds, keep it waiting.
+cp g.st moved.st
+try 0 $new --seed 6 -o next.st
+cp next.st kept.st
+zeros=$(printf '%0200d' 0)
+for i in $(seq 1 500); do : >"data/b/$i.$zeros.jpg"; done
+mkfifo notes
+now="tleg eval moved.st --depth 2 --data data --skip-bad --write-scores"
+"$tleg" eval moved.st --depth 2 --data data --skip-bad --write-scores >out 2>notes &
+exec 3<notes
+dd bs=1 count=1 <&3 >/dev/null 2>&1
+mv next.st moved.st
+cat <&3 >err
+exec 3<&-
+wait $!
+must test $? -eq 1
+says err "moved.st is another file than when its scoring began"
+same moved.st kept.st
+rm "data/b/"*".$zeros.jpg" notes
 try 0 plan g.st --data data --depth 3-5 --json --bytes 100M
 says out '"scores":{"on":"data","images":12,"depths":[3,4,5],'
 # ---- other classes: a fresh head ----

@@ -86,6 +86,21 @@ try 2 features gene.st --depth 3 own own/ant/0.png -o x.st
 try 2 features gene.st own -o x.st
 try 2 features gene.st --depth 3 own
 
+# ---- a model that another takes the place of, as an epoch's does, while its features are made: a picture that is a pipe holds them up ----
+cp gene.st now.st
+try 0 new --seed 1 --dim 16 --heads 2 --image 8 --patch 4 --classes 3 --mean 0,0,0 --std 1,1,1 -o next.st
+mkfifo held.png
+now="tleg features now.st --depth 3 held.png own/ant/1.png -o held.st"
+"$tleg" features now.st --depth 3 held.png own/ant/1.png -o held.st >out 2>err &
+exec 3>held.png # once it is opened, the model has been read
+mv next.st now.st
+cat own/ant/0.png >&3
+exec 3>&-
+must wait $!
+python3 tensor.py held.st features >found
+same found part
+must test "$(python3 tensor.py held.st - model)" = "$(python3 tensor.py two.st - model)"
+
 # ---- weights that are not numbers ----
 python3 - gene.st nan.st <<'P'
 import json, struct, sys

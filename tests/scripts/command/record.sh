@@ -201,7 +201,7 @@ printf 'red\ngreen\nblue\ngrey\n' >others/batches.meta.txt && for i in $(seq 0 3
 refused "rec: recorded with 3 classes; here there are 4" --data others
 
 printf 'red\ngr\374n\nblue\n' >others/batches.meta.txt && for i in $(seq 0 35); do cifar $((i % 3)) "$i"; done >others/data_batch_1.bin
-refused 'others/batches.meta.txt: name 2, "gr\xFCn", is not UTF-8' --data others
+refused 'others/batches.meta.txt: line 2, "gr\xFCn", is not UTF-8' --data others
 
 # one picture of many
 mkdir many && cp cifar/batches.meta.txt many

@@ -535,6 +535,19 @@ says err "a folder with *.bin in it is taken for CIFAR's binary files"
 cp cifar/data_batch_1.bin odd/ && printf 'red\ngreen\n' >odd/batches.meta.txt
 try 1 distill --data odd $shape --depth 2 --epochs 1 -o x.st
 says err "has the label 2; there are 2 classes"
+printf 'red\n\ngreen\nblue\n' >odd/batches.meta.txt
+try 1 distill --data odd $shape --depth 2 --epochs 1 -o x.st
+says err "odd/batches.meta.txt: line 2 is empty, with others after it"
+printf 'red\ngr\000een\nblue\n' >odd/batches.meta.txt
+try 1 distill --data odd $shape --depth 2 --epochs 1 -o x.st
+says err "odd/batches.meta.txt: line 2 holds a NUL byte"
+rm odd/batches.meta.txt && ln -s nowhere odd/batches.meta.txt
+try 1 distill --data odd $shape --depth 2 --epochs 1 -o x.st
+says err "odd/batches.meta.txt: "
+rm odd/batches.meta.txt && printf '\357\273\277red\ngreen\nblue\n\n' >odd/batches.meta.txt
+try 0 distill --data odd $shape --depth 2 --batch 4 --epochs 1 -o marked.st
+try 0 info marked.st --json
+says out '"labels":["red","green","blue"]'
 mkdir idx
 {
     printf '\000\000\010\003\000\000\000\014\000\000\000\010\000\000\000\010'
@@ -546,6 +559,26 @@ mkdir idx
 } >idx/train-labels-idx1-ubyte
 try 0 distill --data idx --val-every 3 --dim 8 --heads 1 --image 8 --patch 4 --depth 1 --batch 4 --epochs 1 -o idx.st
 says out "8 images of 2 classes to learn from, 4 to validate with"
+# Published names: EMNIST's and QMNIST's test pictures are to judge by; what gunzip -k leaves beside a file is passed over; sets of other
+# labels, as EMNIST's archive has them side by side, are not one.
+idx="distill --dim 8 --heads 1 --image 8 --patch 4 --depth 1 --batch 4 --epochs 1 --data"
+mkdir several
+for part in train test; do
+    cp idx/train-images-idx3-ubyte several/emnist-digits-$part-images-idx3-ubyte
+    cp idx/train-labels-idx1-ubyte several/emnist-digits-$part-labels-idx1-ubyte
+done
+printf '\037\213' >several/emnist-digits-train-images-idx3-ubyte.gz
+try 0 $idx several --val several -o idx.st
+says out "12 images of 2 classes to learn from, 12 to validate with"
+printf '\037\213' >several/emnist-letters-train-images-idx3-ubyte.gz
+try 1 $idx several -o x.st
+says err "found emnist-digits-train-images-idx3-ubyte and emnist-letters-train-images-idx3-ubyte.gz"
+rm several/emnist-digits-train-*
+try 1 $idx several -o x.st
+says err "several/emnist-letters-train-images-idx3-ubyte.gz: compressed by gzip; gunzip it first"
+rm several/emnist-letters-train-*
+try 1 $idx several -o x.st
+says err "several: no train-images-idx3-ubyte"
 head -c 15 idx/train-labels-idx1-ubyte >short && cp short idx/train-labels-idx1-ubyte
 try 1 distill --data idx --dim 8 --heads 1 --image 8 --patch 4 --depth 1 --batch 4 --epochs 1 -o x.st
 says err "idx/train-labels-idx1-ubyte"

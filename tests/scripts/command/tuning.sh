@@ -32,7 +32,7 @@ must test "$(cmp plain.st balanced.st >/dev/null; echo $?)" -eq 1
 printf '# none\n' >weights
 try 1 $tune --class-weights weights -o x.st
 says err "weights: expected lines of a class' name and a number, found \"# none\""
-printf 'cat 3\r\n\nred bee\t3.0 \nant  1\n' >weights
+printf '\357\273\277cat 3\r\n\nred bee\t3.0 \nant  1\n' >weights
 try 0 $tune --class-weights weights -o file.st
 try 0 $tune --class-weights 1,3,3 -o list.st
 same file.st list.st
@@ -44,6 +44,12 @@ same list.st part.st
 printf 'cat 3\nant 1\n' >weights
 try 1 $tune --class-weights weights -o x.st
 says err 'weights: has no weight for the class "red bee"'
+printf 'cat 3\nant 1\nred bee 3\ncat 4\n' >weights
+try 1 $tune --class-weights weights -o x.st
+says err 'weights: has two weights for the class "cat"'
+printf 'cat 3\nant 1\000\nred bee 3\n' >weights
+try 1 $tune --class-weights weights -o x.st
+says err "weights: line 2 holds a NUL byte"
 printf 'cat 3\nant 1\nbee 1\n' >weights
 try 1 $tune --class-weights weights -o x.st
 says err 'weights: the data have no class "bee"'

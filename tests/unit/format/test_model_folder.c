@@ -104,12 +104,38 @@ static void a_folder_that_is_not_clear_is_refused(void **state) {
     clean_scratch();
 }
 
+/* As what a cache of links has once it is fetched in part. */
+static void a_link_that_leads_nowhere_is_no_want_of_the_file(void **state) {
+    (void)state;
+    tleg_file *file;
+    write_model("pytorch_model.bin", NULL);
+    assert_int_equal(symlink("nowhere", in_scratch("model.safetensors")), 0);
+    assert_int_equal(tleg_file_open(context, scratch, NULL, &file), TLEG_ERROR_NOT_FOUND);
+    assert_contains(tleg_context_get_error(context), "/model.safetensors: cannot be opened: No such file or directory");
+    assert_int_equal(unlink(in_scratch("model.safetensors")), 0);
+    OK(tleg_file_open(context, scratch, NULL, &file));
+    tleg_file_free(file);
+    static const char *const texts[] = {"config.json", "preprocessor_config.json"};
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(symlink("nowhere", in_scratch(texts[k])), 0);
+        assert_int_equal(tleg_file_open(context, in_scratch("pytorch_model.bin"), NULL, &file), TLEG_ERROR_NOT_FOUND);
+        assert_contains(tleg_context_get_error(context), texts[k]);
+        assert_int_equal(unlink(in_scratch(texts[k])), 0);
+        assert_int_equal(symlink(texts[k], in_scratch(texts[k])), 0); /* to itself */
+        assert_int_equal(tleg_file_open(context, scratch, NULL, &file), TLEG_ERROR_IO);
+        assert_contains(tleg_context_get_error(context), "Too many levels of symbolic links");
+        assert_int_equal(unlink(in_scratch(texts[k])), 0);
+    }
+    clean_scratch();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_folder_is_its_weights_and_texts),
         cmocka_unit_test(other_files_are_alone),
         cmocka_unit_test(open_clips_names_have_their_own_text),
         cmocka_unit_test(a_folder_that_is_not_clear_is_refused),
+        cmocka_unit_test(a_link_that_leads_nowhere_is_no_want_of_the_file),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -454,6 +454,23 @@ static void types_that_the_library_does_not_have_are_listed(void **state) {
     assert_error(open_pickle(unknown, sizeof unknown - 1, &file), TLEG_ERROR_UNSUPPORTED, "an element type that is not read");
 }
 
+static void what_pytorch_has_put_off_is_not_passed_over(void **state) {
+    (void)state;
+#define V2(metadata) W(REBUILD "(" FOUR "K\1K\2\x85K\1\x85\x89)" metadata "tR")
+#define TYPED(metadata)                                                                                                        \
+    W(GLOBAL("torch._utils", "_rebuild_tensor_v3") "(" FOUR "K\1K\2\x85K\1\x85\x89)" GLOBAL("torch", "float32") metadata "tR")
+#define BIT(name) "}(" name "\x88u"
+    static const struct pickle_case cases[] = {
+        CASE(V2("N"), ""),
+        CASE(V2("}"), ""),
+        CASE(V2(BIT(TEXT("\3", "neg"))), "tensor 'w': its numbers are stored before they are negated or conjugated"),
+        CASE(V2(BIT(TEXT("\4", "conj"))), "tensor.resolve_neg().resolve_conj()"),
+        CASE(TYPED("N"), ""),
+        CASE(TYPED(BIT(TEXT("\3", "neg"))), "resolve_neg()"),
+    };
+    check_pickles(cases, sizeof cases / sizeof *cases);
+}
+
 /* ---- pickles that are bombs ---- */
 
 static unsigned char bomb[400000];
@@ -806,6 +823,7 @@ int main(void) {
         cmocka_unit_test(pickles_that_are_broken_say_where),
         cmocka_unit_test(names_that_cannot_be_names_are_refused),
         cmocka_unit_test(types_that_the_library_does_not_have_are_listed),
+        cmocka_unit_test(what_pytorch_has_put_off_is_not_passed_over),
         cmocka_unit_test(values_that_double_cost_nothing),
         cmocka_unit_test(what_is_under_two_names_is_refused_where_it_holds_weights),
         cmocka_unit_test(depth_costs_no_stack),

@@ -392,6 +392,85 @@ static void numbers_in_another_file_are_found_beside_it_alone(void **state) {
     free(data);
 }
 
+/* A host's allocator that puts one file in another's place at one of its calls. */
+struct swapper {
+    long calls, at;
+    const char *from, *to;
+};
+
+static void *TLEG_CALL swapping_alloc(void *host, size_t size, size_t align) {
+    struct swapper *swapper = host;
+    if (++swapper->calls == swapper->at)
+        assert_int_equal(rename(swapper->from, swapper->to), 0);
+    return aligned_alloc(align, (size + align - 1) / align * align);
+}
+
+static void TLEG_CALL swapping_release(void *host, void *memory, size_t size, size_t align) {
+    (void)host, (void)size, (void)align;
+    free(memory);
+}
+
+static void assert_same_tensors(tleg_context *own, const tleg_file *file, const tleg_file *truth) {
+    const char *name;
+    for (int64_t i = 0; (name = tleg_file_get_tensor_name(truth, i)) != NULL; i++) {
+        tleg_tensor *found, *expected;
+        tleg_tensor_info a = {.struct_size = sizeof a}, b = a;
+        OK(own, tleg_file_read_tensor(own, file, name, &found));
+        OK(context, tleg_file_read_tensor(context, truth, name, &expected));
+        OK(own, tleg_tensor_get_info(own, found, &a));
+        OK(context, tleg_tensor_get_info(context, expected, &b));
+        assert_int_equal(a.bytes, b.bytes);
+        assert_memory_equal(a.data, b.data, (size_t)a.bytes);
+        tleg_tensor_free(found);
+        tleg_tensor_free(expected);
+    }
+}
+
+/* The other has the same tensors at other places: whichever of the two is read, it is one of them. */
+static void a_graph_and_its_numbers_are_of_one_file(void **state) {
+    (void)state;
+    enum { MORE = 34 };
+    static const char text[MORE + 1] = "\x32\x20" /* doc_string, 32 bytes */
+                                       "a text that moves what is behind";
+    char path[400], next[400];
+    size_t size, numbers;
+    tleg_file *truth, *file;
+    unsigned char *bytes = read_all(fixture("timm-beside", ".onnx"), &size);
+    unsigned char *data = read_all(fixture("timm-beside", ".data"), &numbers);
+    unsigned char *moved = malloc(size + MORE);
+    assert_non_null(moved);
+    memcpy(moved, bytes, 2); /* ir_version */
+    memcpy(moved + 2, text, MORE);
+    memcpy(moved + 2 + MORE, bytes + 2, size - 2);
+    OK(context, tleg_file_open(context, fixture("timm-beside", ".onnx"), NULL, &truth));
+    write_all(support_scratch("timm-beside.data"), data, numbers);
+    snprintf(path, sizeof path, "%s", support_scratch("one.onnx"));
+    snprintf(next, sizeof next, "%s", support_scratch("next.onnx"));
+    struct swapper swapper = {.from = next, .to = path};
+    const tleg_context_options options = {
+        .struct_size = sizeof options, .alloc = swapping_alloc, .release = swapping_release, .alloc_host = &swapper};
+    long calls = 1;
+    for (long at = 1; at <= calls; at++) {
+        tleg_context *own;
+        write_all(path, bytes, size);
+        write_all(next, moved, size + MORE);
+        swapper.at = 0;
+        OK(context, tleg_context_create(&options, &own));
+        swapper.calls = 0;
+        swapper.at = at;
+        OK(own, tleg_file_open(own, path, NULL, &file));
+        calls = swapper.calls;
+        swapper.at = 0;
+        assert_same_tensors(own, file, truth);
+        tleg_file_free(file);
+        tleg_context_free(own);
+    }
+    tleg_file_free(truth);
+    free(moved);
+    free(bytes);
+    free(data);
+}
+
 static void texts_beside_a_graph_say_more_and_nothing_else(void **state) {
     (void)state;
     static const char
@@ -465,6 +544,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(other_graphs_are_refused_by_the_first_node_that_does_not_fit),
         cmocka_unit_test(keys_that_contradict_the_graph_are_refused),
         cmocka_unit_test(numbers_in_another_file_are_found_beside_it_alone),
+        cmocka_unit_test(a_graph_and_its_numbers_are_of_one_file),
         cmocka_unit_test(texts_beside_a_graph_say_more_and_nothing_else),
         cmocka_unit_test(a_file_that_was_cut_is_refused),
         cmocka_unit_test(a_learngene_is_not_read_from_a_graph),

@@ -171,7 +171,7 @@ typedef struct tleg_context_options {
     /* Memory: both or neither. alloc returns `size` bytes (never 0) aligned to `align` (a power of
      * two), or NULL; release gets the same size and align. They may be called from any
      * thread that uses, or frees, a handle of this context. Default: the C library's, but
-     * blocks of some 1.6 MiB on are mappings of their own, for which huge pages are advised. */
+     * blocks of 2 MiB on are mappings of their own, whose whole 2 MiB are advised to be huge pages. */
     tleg_alloc_fn alloc;
     tleg_release_fn release;
     void *alloc_host; /* handed to both */

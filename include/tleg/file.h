@@ -36,7 +36,8 @@ typedef struct tleg_open_options {
     uint32_t flags;       /* TLEG_OPEN_* */
     int32_t heads;        /* attention heads, where a learngene's or model's file does not say how many: 0, or a divisor of its
                              dim. A value that contradicts the file is an error, as is any but 0 for a tleg_file */
-    tleg_dtype dtype;     /* of a model's weights, to which they are rounded; 0: as the file has them, as for all else */
+    tleg_dtype dtype;     /* of a model's weights, to which they are rounded (a number that F16 does not hold is NUMERIC); 0: as
+                             the file has them, as for all else */
 
     /* Which set of weights of a PyTorch file: the key of the dictionary that holds it ("teacher", "model_ema"), or several from
      * the outside in with dots between them. NULL: the library chooses (tleg_file_open). NOT_FOUND when there is no such key or

@@ -4,7 +4,10 @@
  * results back through its last pointers, which it sets to NULL (or 0) on failure; a
  * struct that is to be filled is left as it was, unless its contract says otherwise.
  * A call that takes a struct answers TLEG_ERROR_UNSUPPORTED, whatever its contract lists,
- * where the struct asks for what this library does not know.
+ * where the struct asks for what only a newer library may know: a member behind those of
+ * this one or a reserved one that is not 0, or a bit of `flags` without a meaning here. A
+ * number that is none of the enumerators here is TLEG_ERROR_ARGUMENT, where no contract
+ * says otherwise; the text says what was expected and what was found.
  * A pointer argument that a contract does not call optional must not be NULL: a NULL
  * there is reported as TLEG_ERROR_ARGUMENT.
  *

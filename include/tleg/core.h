@@ -234,8 +234,9 @@ TLEG_API const char *TLEG_CALL tleg_level_name(tleg_level level);
 
 /* Makes a context. `options` may be NULL: every default.
  * Errors: ARGUMENT (struct_size, workers out of range, a pool without workers, one of alloc and release
- * alone, both of sgemm and sgemm64), UNSUPPORTED (level, gemm, or a non-zero option that this library does not know),
- * MEMORY (also: a thread could not be started). The text goes to options->error_text; with a wrong struct_size there is none.
+ * alone, one of error_text and error_text_bytes alone, both of sgemm and sgemm64), UNSUPPORTED (level, gemm, or a non-zero
+ * option that this library does not know), MEMORY (also: a thread could not be started). The text goes to options->error_text;
+ * with a wrong struct_size there is none.
  */
 TLEG_API tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *options, tleg_context **context);
 

@@ -59,7 +59,8 @@ typedef struct tleg_cost {
     uint64_t parameters;    /* numbers that a model of that depth holds */
 } tleg_cost;
 
-/* What is held, and so what the bytes of a budget limit. */
+/* What is held, and so what the bytes of a budget limit, once it is made: opening a file takes some 20 to 180 KB beside what it
+ * makes. */
 typedef int32_t tleg_holding;
 enum {
     TLEG_HOLDING_SIGNED = -1,
@@ -140,7 +141,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const
                                                     tleg_model **model);
 
 /* The depths that the expander can give: as many layers as the schedule has segments (1 without one), and TLEG_MAX_DEPTH.
- * Either pointer may be NULL. Errors: ARGUMENT. */
+ * Either pointer may be NULL, and so may `context`: there is no text then. Errors: ARGUMENT. */
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_depths(tleg_context *context, const tleg_expander *expander, int32_t *least,
                                                         int32_t *most);
 

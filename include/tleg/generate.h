@@ -112,7 +112,7 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_sample(tleg_generator *generator, 
                                                      float *images, size_t image_floats);
 
 /* noised = sqrt(a_t) image + sqrt(1 - a_t) noise, for `batch` images of `floats` numbers each: what learning, and a test of a
- * generator, begin with. noised may be images or noise. Errors: ARGUMENT. */
+ * generator, begin with. noised may be images or noise. `context` may be NULL. Errors: ARGUMENT. */
 TLEG_API tleg_status TLEG_CALL tleg_generator_add_noise(tleg_context *context, int64_t batch, size_t floats,
                                                         const float *images, const float *noise, const int64_t *times,
                                                         float *noised);

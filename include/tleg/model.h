@@ -68,7 +68,7 @@ TLEG_API int64_t TLEG_CALL tleg_model_get_tensor_count(const tleg_model *model);
 TLEG_API tleg_status TLEG_CALL tleg_model_get_tensor_info(tleg_context *context, const tleg_model *model, const char *name,
                                                           tleg_tensor_info *info);
 
-/* The name of the tensor at `index`, as in a file; NULL past the end. */
+/* The name of the tensor at `index`, as in a file; NULL past the end. Lives as long as the handle. */
 TLEG_API const char *TLEG_CALL tleg_model_get_tensor_name(const tleg_model *model, int64_t index);
 
 /* A copy of a tensor, row-major, in the model's element type. Errors: ARGUMENT, NOT_FOUND (no such name), MEMORY. */

@@ -30,6 +30,7 @@ int main(int argc, char **argv) {
     tleg_session *session;
     tleg_config config = {.struct_size = sizeof config};
     tleg_cost cost = {.struct_size = sizeof cost};
+    tleg_session_info info = {.struct_size = sizeof info};
 
     check(tleg_context_create(NULL, &context), "no context");
     check(tleg_learngene_open(context, argv[1], NULL, &gene), tleg_context_get_error(context));
@@ -39,7 +40,8 @@ int main(int argc, char **argv) {
     check(tleg_expander_get_cost(context, expander, 0, 1, 0, &cost), tleg_context_get_error(context));
     check(tleg_session_create_elastic(context, expander, cost.least_depth, NULL, &session), tleg_context_get_error(context));
 
-    size_t side = (size_t)config.image_size, pixels = 3 * side * side;
+    check(tleg_session_get_info(context, session, &info), "no session");
+    size_t side = (size_t)config.image_size, pixels = (size_t)info.image_floats;
     float *image = malloc(pixels * sizeof *image), *logits = malloc((size_t)config.classes * sizeof *logits);
     if (!image || !logits)
         check(TLEG_ERROR_MEMORY, "no memory for the picture");

@@ -94,8 +94,8 @@ enum { TLEG_QK_NORM_SIGNED = -1, TLEG_QK_NORM_HEAD = 1, TLEG_QK_NORM_TOKEN = 2 }
 
 /* As input (tleg_learngene_create): zero it, set struct_size and what is marked "needed"; zero elsewhere means the default in
  * parentheses. As output (.._get_info): set struct_size; the rest is filled; its pointers live as long as the handle.
- * What a learngene's get_info filled may serve as input: members marked "output only" are not read, apart from dtype, which
- * must be 0 or TLEG_F32 there, and reserved. */
+ * What get_info filled of a learngene with a head may serve as input: members marked "output only" are not read, apart from
+ * dtype, which must be 0 or TLEG_F32 there, and reserved. */
 typedef struct tleg_config {
     uint32_t struct_size;       /* sizeof(tleg_config) */
     int32_t image_size;         /* needed: height of the input in pixels, a multiple of patch_size */

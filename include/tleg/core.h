@@ -4,7 +4,10 @@
  * results back through its last pointers, which it sets to NULL (or 0) on failure; a
  * struct that is to be filled is left as it was, unless its contract says otherwise.
  * A call that takes a struct answers TLEG_ERROR_UNSUPPORTED, whatever its contract lists,
- * where the struct asks for what this library does not know.
+ * where the struct asks for what only a newer library may know: a member behind those of
+ * this one or a reserved one that is not 0, or a bit of `flags` without a meaning here. A
+ * number that is none of the enumerators here is TLEG_ERROR_ARGUMENT, where no contract
+ * says otherwise; the text says what was expected and what was found.
  * A pointer argument that a contract does not call optional must not be NULL: a NULL
  * there is reported as TLEG_ERROR_ARGUMENT.
  *
@@ -171,7 +174,7 @@ typedef struct tleg_context_options {
     /* Memory: both or neither. alloc returns `size` bytes (never 0) aligned to `align` (a power of
      * two), or NULL; release gets the same size and align. They may be called from any
      * thread that uses, or frees, a handle of this context. Default: the C library's, but
-     * blocks of some 1.6 MiB on are mappings of their own, for which huge pages are advised. */
+     * blocks of 2 MiB on are mappings of their own, whose whole 2 MiB are advised to be huge pages. */
     tleg_alloc_fn alloc;
     tleg_release_fn release;
     void *alloc_host; /* handed to both */
@@ -231,8 +234,9 @@ TLEG_API const char *TLEG_CALL tleg_level_name(tleg_level level);
 
 /* Makes a context. `options` may be NULL: every default.
  * Errors: ARGUMENT (struct_size, workers out of range, a pool without workers, one of alloc and release
- * alone, both of sgemm and sgemm64), UNSUPPORTED (level, gemm, or a non-zero option that this library does not know),
- * MEMORY (also: a thread could not be started). The text goes to options->error_text; with a wrong struct_size there is none.
+ * alone, one of error_text and error_text_bytes alone, both of sgemm and sgemm64), UNSUPPORTED (level, gemm, or a non-zero
+ * option that this library does not know), MEMORY (also: a thread could not be started). The text goes to options->error_text;
+ * with a wrong struct_size there is none.
  */
 TLEG_API tleg_status TLEG_CALL tleg_context_create(const tleg_context_options *options, tleg_context **context);
 

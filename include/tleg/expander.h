@@ -20,7 +20,7 @@ typedef struct tleg_expander_options {
     tleg_dtype dtype;     /* element type of the expanded weights: TLEG_F32 (default), TLEG_F16, TLEG_BF16. At a level that
                              multiplies bf16 (TLEG_LEVEL_AVX512BF16, TLEG_LEVEL_AMX) a pass of BF16 weights rounds what it
                              multiplies, attention's parts too, and sums in f32; other levels, and F16, widen the weights and
-                             compute     in f32 */
+                             compute in f32. F16 holds numbers up to 65504: a larger one is NUMERIC, never an infinity */
     tleg_norm_place norm; /* TLEG_NORM_*; 0: as learned. AFTER_POOL is the published descendants' form: the mean
                              first, then fc_norm, eps 1e-6. A model that reads its class token keeps its norm's
                              place and name; only eps becomes 1e-6 */
@@ -59,7 +59,8 @@ typedef struct tleg_cost {
     uint64_t parameters;    /* numbers that a model of that depth holds */
 } tleg_cost;
 
-/* What is held, and so what the bytes of a budget limit. */
+/* What is held, and so what the bytes of a budget limit, once it is made: opening a file takes some 20 to 180 KB beside what it
+ * makes. */
 typedef int32_t tleg_holding;
 enum {
     TLEG_HOLDING_SIGNED = -1,
@@ -96,8 +97,8 @@ typedef struct tleg_best {
 } tleg_best;
 
 /* Packs a learngene for the context's processor level. `options` may be NULL.
- * Errors: ARGUMENT (an option out of range), UNSUPPORTED (an option this library does not know), MEMORY,
- * CANCELLED (the context's progress said so). */
+ * Errors: ARGUMENT (an option out of range), UNSUPPORTED (an option this library does not know), NUMERIC (a tensor outside the
+ * blocks has a number too large for F16: the text names it), MEMORY, CANCELLED (the context's progress said so). */
 TLEG_API tleg_status TLEG_CALL tleg_expander_create(tleg_context *context, const tleg_learngene *gene,
                                                     const tleg_expander_options *options, tleg_expander **expander);
 
@@ -131,21 +132,23 @@ TLEG_API const char *TLEG_CALL tleg_expander_get_label(const tleg_expander *expa
 /* Bytes that the expander holds; 0 for NULL. */
 TLEG_API uint64_t TLEG_CALL tleg_expander_get_memory(const tleg_expander *expander);
 
-/* A model of `depth` layers, least_depth to TLEG_MAX_DEPTH. Errors: ARGUMENT (depth), MEMORY, CANCELLED (the context's
- * progress said so).
+/* A model of `depth` layers, least_depth to TLEG_MAX_DEPTH. Errors: ARGUMENT (depth), NUMERIC (a layer has a number too large
+ * for F16: the text names its tensor), MEMORY, CANCELLED (the context's progress said so), and what the context's parallel
+ * returned.
  *
  *     tleg_expander_expand(context, expander, 12, &model); */
 TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const tleg_expander *expander, int32_t depth,
                                                     tleg_model **model);
 
 /* The depths that the expander can give: as many layers as the schedule has segments (1 without one), and TLEG_MAX_DEPTH.
- * Either pointer may be NULL. Errors: ARGUMENT. */
+ * Either pointer may be NULL, and so may `context`: there is no text then. Errors: ARGUMENT. */
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_depths(tleg_context *context, const tleg_expander *expander, int32_t *least,
                                                         int32_t *most);
 
 /* What `depth` layers (0: the least) cost at `batch` images on this context's threads. With `measure` not 0 milliseconds are
  * measured: an elastic session runs at two depths in turn, for some 200 ms and at least ten times each, and the least of each
- * counts. Errors: ARGUMENT, MEMORY, CANCELLED (the context's progress said so).
+ * counts. Errors: ARGUMENT, MEMORY; where it measures also NUMERIC (of the elastic session), CANCELLED (the context's progress
+ * said so), and what the context's parallel returned.
  *
  * A host measures once, keeps the struct, and hands it in again (tleg_budget.cost). */
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, const tleg_expander *expander, int32_t depth,
@@ -155,7 +158,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, con
  * say which those are, or any_depth is 1, it is the deepest at all, which may well score less than a shallower one: at most
  * TLEG_MAX_DEPTH. tleg_expander_get_best answers by scores. *depth is 0 on failure.
  * Errors: ARGUMENT (also a budget without any limit), UNSUPPORTED (not even the shallowest fits;
- * the text says what that would take), MEMORY, CANCELLED (the context's progress said so). */
+ * the text says what that would take), and those of tleg_expander_get_cost. */
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, const tleg_expander *expander,
                                                          const tleg_budget *budget, int32_t *depth);
 
@@ -164,7 +167,7 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_deepest(tleg_context *context, 
  * those of depths that were learned, as tleg_expander_get_deepest has it; all with any_depth, and all that a host gives. *best
  * is filled up to its struct_size; 0 on failure.
  * Errors: ARGUMENT, STATE (neither has scores of such depths), UNSUPPORTED (not even the shallowest of them fits; the text says
- * what that would take), MEMORY, CANCELLED (the context's progress said so).
+ * what that would take), and those of tleg_expander_get_cost.
  *
  *     tleg_budget budget = {.struct_size = sizeof budget, .bytes = 20 << 20, .milliseconds = 5};
  *     tleg_best best = {.struct_size = sizeof best};

@@ -36,7 +36,8 @@ typedef struct tleg_open_options {
     uint32_t flags;       /* TLEG_OPEN_* */
     int32_t heads;        /* attention heads, where a learngene's or model's file does not say how many: 0, or a divisor of its
                              dim. A value that contradicts the file is an error, as is any but 0 for a tleg_file */
-    tleg_dtype dtype;     /* of a model's weights, to which they are rounded; 0: as the file has them, as for all else */
+    tleg_dtype dtype;     /* of a model's weights, to which they are rounded (a number that F16 does not hold is NUMERIC); 0: as
+                             the file has them, as for all else */
 
     /* Which set of weights of a PyTorch file: the key of the dictionary that holds it ("teacher", "model_ema"), or several from
      * the outside in with dots between them. NULL: the library chooses (tleg_file_open). NOT_FOUND when there is no such key or
@@ -63,7 +64,7 @@ typedef struct tleg_open_options {
      * say how large its pictures are, and its position embedding has as many rows as these have patches, they say what it was
      * learned with, and nothing is resampled. channels: 0. NULL: as the file says. Borrowed until the call returns. */
     const struct tleg_preparation_options *pictures;
-    const void *reserved_pointer; /* NULL; anything else is ARGUMENT */
+    const void *reserved_pointer; /* NULL */
 } tleg_open_options;
 
 /* Opens `path` and checks its whole header: the format's own rules (no holes, no
@@ -104,7 +105,7 @@ typedef tleg_status(TLEG_CALL *tleg_read_fn)(void *host, uint64_t offset, size_t
  * archive, an encrypted store, a server. */
 typedef struct tleg_source {
     uint32_t struct_size;                 /* sizeof(tleg_source) */
-    uint32_t flags;                       /* 0; anything else is ARGUMENT */
+    uint32_t flags;                       /* 0 */
     uint64_t size;                        /* of the file in bytes */
     tleg_read_fn read;                    /* needed */
     void(TLEG_CALL *release)(void *host); /* may be NULL */
@@ -176,15 +177,15 @@ typedef struct tleg_save_options {
     uint32_t struct_size;               /* sizeof(tleg_save_options) */
     uint32_t flags;                     /* TLEG_SAVE_* */
     tleg_dtype dtype;                   /* of the stored numbers; 0: the call's default */
-    int32_t reserved;                   /* 0; anything else is ARGUMENT */
+    int32_t reserved;                   /* 0 */
     int64_t pairs;                      /* metadata entries of the host's own, such as "license" and "author" */
     const char *const *keys_and_values; /* 2 * pairs texts, UTF-8: key, value, key, value; NULL when pairs is 0 */
-    const void *reserved_pointer;       /* NULL; anything else is ARGUMENT */
+    const void *reserved_pointer;       /* NULL */
 
     /* Of a learngene or a model, where a host knows more than the handle: the depths at which it was learned, rising, each 1 to
      * TLEG_MAX_DEPTH; and what depths scored. 0 and NULL: as the handle has them; a table of count 0: no scores. */
     int32_t depth_count;
-    int32_t reserved2; /* 0; anything else is ARGUMENT */
+    int32_t reserved2; /* 0 */
     const int32_t *depths;
     const tleg_scores *scores;
 } tleg_save_options;

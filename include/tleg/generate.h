@@ -28,7 +28,7 @@ typedef struct tleg_generator_options {
 
 /* A generator over a model, or over an expander, whose layers are formed as they run. `options` may be NULL. Threads and pool
  * are the context's; no call of tleg_generator_run or tleg_generator_sample allocates.
- * Errors: ARGUMENT (also a classifier instead of a generator; depth), MEMORY.
+ * Errors: ARGUMENT (also a classifier instead of a generator; depth), NUMERIC (as tleg_session_create_elastic), MEMORY.
  *
  *     tleg_expander_open(context, "gene.safetensors", NULL, NULL, &expander);
  *     tleg_generator_create_elastic(context, expander, 8, NULL, &generator); */
@@ -66,7 +66,7 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_get_info(tleg_context *context, co
                                                        tleg_generator_info *info);
 
 /* Changes the depth of an elastic generator for what follows; costs no reload.
- * Errors: ARGUMENT (depth; the former one stays), STATE (a generator over a model). */
+ * Errors: ARGUMENT (depth), NUMERIC (as at creation), STATE (a generator over a model). The former depth stays. */
 TLEG_API tleg_status TLEG_CALL tleg_generator_set_depth(tleg_generator *generator, int32_t depth);
 
 /* Tells the noise in `batch` >= 1 images. Each array of floats comes with the count that lies there, aligned to 4.
@@ -101,8 +101,9 @@ typedef struct tleg_sample_options {
 } tleg_sample_options;
 
 /* Draws count images into `images` (image_floats floats lie there). Each is the same whatever is drawn beside it. Errors:
- * ARGUMENT (names the member: a label out of range, guidance without a null label), STATE (depths over a model), CANCELLED
- * (progress, or tleg_generator_cancel), and what the context's parallel returned; images are undefined after both.
+ * ARGUMENT (names the member: a label out of range, guidance without a null label), STATE (depths over a model), NUMERIC (one
+ * of depths, as at creation), CANCELLED (progress, or tleg_generator_cancel), and what the context's parallel returned; images
+ * are undefined after both.
  *
  *     int64_t labels[4] = {8, 8, 1, 7};
  *     tleg_sample_options options = {.struct_size = sizeof options, .steps = 50, .count = 4, .guidance = 2, .labels = labels};
@@ -111,7 +112,7 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_sample(tleg_generator *generator, 
                                                      float *images, size_t image_floats);
 
 /* noised = sqrt(a_t) image + sqrt(1 - a_t) noise, for `batch` images of `floats` numbers each: what learning, and a test of a
- * generator, begin with. noised may be images or noise. Errors: ARGUMENT. */
+ * generator, begin with. noised may be images or noise. `context` may be NULL. Errors: ARGUMENT. */
 TLEG_API tleg_status TLEG_CALL tleg_generator_add_noise(tleg_context *context, int64_t batch, size_t floats,
                                                         const float *images, const float *noise, const int64_t *times,
                                                         float *noised);

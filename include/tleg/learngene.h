@@ -91,7 +91,7 @@ TLEG_API int64_t TLEG_CALL tleg_learngene_get_tensor_count(const tleg_learngene 
 TLEG_API tleg_status TLEG_CALL tleg_learngene_get_tensor_info(tleg_context *context, const tleg_learngene *gene,
                                                               const char *name, tleg_tensor_info *info);
 
-/* The name of the tensor at `index`, as in the file; NULL past the end. */
+/* The name of the tensor at `index`, as in the file; NULL past the end. Lives as long as the handle. */
 TLEG_API const char *TLEG_CALL tleg_learngene_get_tensor_name(const tleg_learngene *gene, int64_t index);
 
 /* A copy of a tensor, f32, row-major. Errors: ARGUMENT, NOT_FOUND (no such name), MEMORY. */

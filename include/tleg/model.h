@@ -17,7 +17,8 @@ typedef struct tleg_model tleg_model;
  * ("module.", "model.") is taken off, and said to the context's log. A file whose tensors are all F16 or all BF16 stays in that
  * type; any other becomes f32. Errors: ARGUMENT, NOT_FOUND (there is no such file), IO, FORMAT (what was expected and what was
  * found; also a learngene instead of a model), UNSUPPORTED (element type; a file that needs a newer libtleg, as tleg.needs or a
- * tensor among the blocks says that is unknown; another architecture), MEMORY, CANCELLED (the context's progress said so).
+ * tensor among the blocks says that is unknown; another architecture), NUMERIC (options->dtype is F16 and a number is too large
+ * for it: the text names its tensor), MEMORY, CANCELLED (the context's progress said so).
  * Of other programs' files UNSUPPORTED also names a tensor outside the blocks on which the answers may depend: options->names
  * says what it is, or "nothing". Those on which they do not are listed in tleg_config.ignored, unknown keys said to the log. */
 TLEG_API tleg_status TLEG_CALL tleg_model_open(tleg_context *context, const char *path, const tleg_open_options *options,
@@ -67,7 +68,7 @@ TLEG_API int64_t TLEG_CALL tleg_model_get_tensor_count(const tleg_model *model);
 TLEG_API tleg_status TLEG_CALL tleg_model_get_tensor_info(tleg_context *context, const tleg_model *model, const char *name,
                                                           tleg_tensor_info *info);
 
-/* The name of the tensor at `index`, as in a file; NULL past the end. */
+/* The name of the tensor at `index`, as in a file; NULL past the end. Lives as long as the handle. */
 TLEG_API const char *TLEG_CALL tleg_model_get_tensor_name(const tleg_model *model, int64_t index);
 
 /* A copy of a tensor, row-major, in the model's element type. Errors: ARGUMENT, NOT_FOUND (no such name), MEMORY. */

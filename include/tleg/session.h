@@ -27,7 +27,8 @@ TLEG_API tleg_status TLEG_CALL tleg_session_create(tleg_context *context, const 
 
 /* An elastic session: layers are formed from base and ilayer as they run, so that weight
  * memory does not grow with depth, and the depth may be changed between runs.
- * Errors: ARGUMENT (depth), MEMORY. */
+ * Errors: ARGUMENT (depth), NUMERIC (a layer of this depth has a number too large for the expander's F16: the text names its
+ * tensor), MEMORY. */
 TLEG_API tleg_status TLEG_CALL tleg_session_create_elastic(tleg_context *context, const tleg_expander *expander, int32_t depth,
                                                            const tleg_session_options *options, tleg_session **session);
 
@@ -57,7 +58,7 @@ TLEG_API tleg_status TLEG_CALL tleg_session_get_info(tleg_context *context, cons
                                                      tleg_session_info *info);
 
 /* Changes the depth of an elastic session for the runs that follow; costs no reload.
- * Errors: ARGUMENT (depth; the former one stays), STATE (a session over a model). */
+ * Errors: ARGUMENT (depth), NUMERIC (as at creation), STATE (a session over a model). The former depth stays. */
 TLEG_API tleg_status TLEG_CALL tleg_session_set_depth(tleg_session *session, int32_t depth);
 
 /* Runs `batch` >= 1 prepared images. Each pointer comes with the count of floats that lie there; tleg_session_get_info tells

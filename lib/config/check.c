@@ -63,6 +63,8 @@ tleg_status tleg_config_resize(tleg_context *context, const char *what, int32_t 
     char of_patch[TLEG_EXTENT_TEXT], found[TLEG_EXTENT_TEXT];
     if (height == 0 && width == 0)
         return TLEG_OK;
+    if (height == 0)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: expected a height beside the width, %d, found 0", what, (int)width);
     if (height < 1 || height > TLEG_MAX_IMAGE || height % patch.height != 0 || height / patch.height > TLEG_MAX_GRID ||
         pixels.width < 1 || pixels.width > TLEG_MAX_IMAGE || pixels.width % patch.width != 0 ||
         pixels.width / patch.width > TLEG_MAX_GRID)
@@ -286,7 +288,7 @@ static tleg_status check_numbers(tleg_context *context, tleg_config *c) {
         c->crop = tleg_default_crop(tleg_config_pixels(c));
     if (tleg_config_draws(c))
         tleg_fill_plain_colours(c->mean, c->std);
-    tleg_fill_colours(c->mean, c->std);
+    tleg_fill_colours(c->channels, c->mean, c->std);
     tleg_status status = check_number(context, "tleg_config.eps", c->eps, c->eps > 0 && c->eps <= 1, "more than 0, at most 1");
     if (status == TLEG_OK)
         status = check_number(context, "tleg_config.crop", c->crop, c->crop > 0 && c->crop <= 1, "more than 0, at most 1");

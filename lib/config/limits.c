@@ -30,8 +30,12 @@ void tleg_fill_plain_colours(double mean[3], double std[3]) {
         mean[k] = std[k] = 0.5;
 }
 
-void tleg_fill_colours(double mean[3], double std[3]) {
+void tleg_fill_colours(int32_t channels, double mean[3], double std[3]) {
     static const double imagenet[2][3] = {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
+    for (int k = 1; channels == 1 && k < 3; k++) {
+        mean[k] = mean[0];
+        std[k] = std[0];
+    }
     if (!all_zero(std))
         return;
     memcpy(std, imagenet[1], sizeof imagenet[1]);

@@ -28,7 +28,7 @@ double tleg_default_crop(struct tleg_extent pixels);
 /* What generators' images are: numbers in -1..1. */
 void tleg_fill_plain_colours(double mean[3], double std[3]);
 /* Fills in ImageNet's colours where a configuration has none: a std of zeros. Beside a std that is given, a mean of 0 is meant.
- */
-void tleg_fill_colours(double mean[3], double std[3]);
+ * Of one channel the first numbers alone count, and the others become the same. */
+void tleg_fill_colours(int32_t channels, double mean[3], double std[3]);
 
 #endif

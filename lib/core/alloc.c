@@ -8,23 +8,13 @@
  * Touching fresh memory costs more than expanding a model into it, unless it comes in huge pages. A block of its own mapping
  * can ask for them, and leaves the C library's heap, which the host shares, as it was. */
 
-/* A multiple of TLEG_HUGE_PAGE, and so of every system's page. */
-static size_t mapped_bytes(size_t size) {
-    return (size + TLEG_HUGE_PAGE - 1) / TLEG_HUGE_PAGE * TLEG_HUGE_PAGE;
-}
-
-/* Whether huge pages alone hold a block without taking a quarter more than its size. */
-static bool fits_huge_pages(size_t size) {
-    return mapped_bytes(size) - size <= size / 4;
-}
-
 static bool is_large(size_t size) {
-    return TLEG_HUGE_PAGES && (size >= TLEG_HUGE_PAGE || fits_huge_pages(size));
+    return TLEG_HUGE_PAGES && size >= TLEG_HUGE_PAGE;
 }
 
+/* What is left over when whole huge pages are filled lies in small ones, so that a process holds what a size says. */
 static void *map_large(size_t size) {
-    const size_t bytes = mapped_bytes(size);
-    return tleg_os_map_memory(bytes, fits_huge_pages(size) ? bytes : size / TLEG_HUGE_PAGE * TLEG_HUGE_PAGE);
+    return tleg_os_map_memory(size, size / TLEG_HUGE_PAGE * TLEG_HUGE_PAGE);
 }
 
 /* ---- the default allocator ---- */
@@ -37,7 +27,7 @@ static void *TLEG_CALL default_alloc(void *host, size_t size, size_t align) {
 static void TLEG_CALL default_release(void *host, void *memory, size_t size, size_t align) {
     (void)host, (void)align;
     if (is_large(size))
-        tleg_os_unmap(memory, mapped_bytes(size));
+        tleg_os_unmap(memory, size);
     else
         tleg_os_release(memory);
 }

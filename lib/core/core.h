@@ -265,6 +265,8 @@ tleg_status tleg_options_read(tleg_context *context, const char *name, const voi
                               size_t least);
 /* UNSUPPORTED unless `zero`: what a host sets here must wait for a version that gives it a meaning. */
 tleg_status tleg_check_reserved(tleg_context *context, const char *member, bool zero);
+/* UNSUPPORTED where flags are set that are not among the known. */
+tleg_status tleg_check_flags(tleg_context *context, const char *member, uint32_t flags, uint32_t known);
 tleg_status tleg_info_write(tleg_context *context, const char *name, const void *own, size_t own_size, void *host,
                             size_t least);
 

@@ -46,8 +46,8 @@ void tleg_os_release(void *memory);
 #define TLEG_HUGE_PAGES 0
 #endif
 enum { TLEG_HUGE_PAGE = 2 << 20 };
-/* `bytes`, a multiple of TLEG_HUGE_PAGE, at such a multiple, zeroed; the system is advised to back the first `huge` bytes with
- * huge pages. NULL on failure, and without TLEG_HUGE_PAGES. */
+/* `bytes` at a multiple of TLEG_HUGE_PAGE, zeroed; the system is advised to back the first `huge` of them, such a multiple too,
+ * with huge pages. NULL on failure, and without TLEG_HUGE_PAGES. */
 void *tleg_os_map_memory(size_t bytes, size_t huge);
 void tleg_os_unmap(const void *memory, size_t bytes);
 

@@ -74,16 +74,23 @@ void tleg_os_unmap(const void *memory, size_t bytes) {
 }
 #endif
 
+#if TLEG_HUGE_PAGES || (TLEG_MAPPINGS && defined(MADV_WIPEONFORK))
+static size_t page_size(void) {
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+#endif
+
 #if TLEG_HUGE_PAGES
 void *tleg_os_map_memory(size_t bytes, size_t huge) {
-    char *all = mmap(NULL, bytes + TLEG_HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const size_t page = page_size(), mapped = (bytes + page - 1) / page * page;
+    char *all = mmap(NULL, mapped + TLEG_HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (all == MAP_FAILED)
         return NULL;
     size_t before = (TLEG_HUGE_PAGE - (uintptr_t)all % TLEG_HUGE_PAGE) % TLEG_HUGE_PAGE;
     char *memory = all + before;
     if (before > 0)
         munmap(all, before);
-    munmap(memory + bytes, TLEG_HUGE_PAGE - before);
+    munmap(memory + mapped, TLEG_HUGE_PAGE - before);
     const int former = errno;
     (void)madvise(memory, huge, MADV_HUGEPAGE); /* best effort: a refusal changes nothing */
     errno = former;
@@ -95,10 +102,6 @@ void *tleg_os_map_memory(size_t bytes, size_t huge) {
 
 #if TLEG_MAPPINGS && defined(MADV_WIPEONFORK)
 /* A page of its own: what is wiped is whole pages. */
-static size_t page_size(void) {
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static uint32_t *make_mark(void) {
     const int former = errno;
     uint32_t *mark = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -76,3 +76,10 @@ tleg_status tleg_check_reserved(tleg_context *context, const char *member, bool 
                 : tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "%s: expected 0: this version of the library gives it no meaning",
                             member);
 }
+
+tleg_status tleg_check_flags(tleg_context *context, const char *member, uint32_t flags, uint32_t known) {
+    return flags & ~known
+               ? tleg_fail(context, TLEG_ERROR_UNSUPPORTED, "%s 0x%x: this version of the library gives them no meaning",
+                           member, (unsigned)(flags & ~known))
+               : TLEG_OK;
+}

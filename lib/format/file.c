@@ -188,17 +188,17 @@ tleg_status tleg_open_options_read(tleg_context *context, const tleg_open_option
     if (!host)
         return TLEG_OK;
     tleg_status status = tleg_options_read(context, "tleg_open_options", host, own, sizeof *own, TLEG_LEAST_OPEN_OPTIONS);
-    const uint32_t known = from == TLEG_FROM_PATH ? TLEG_OPEN_MAP : 0;
-    if (status == TLEG_OK && own->flags & ~known)
-        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options: unknown flags 0x%x%s", (unsigned)own->flags,
-                           known ? "" : " (TLEG_OPEN_MAP is for a path)");
+    if (status == TLEG_OK)
+        status = tleg_check_flags(context, "tleg_open_options.flags", own->flags, TLEG_OPEN_MAP);
+    if (status == TLEG_OK)
+        status = tleg_check_reserved(context, "tleg_open_options.reserved_pointer", own->reserved_pointer == NULL);
+    if (status == TLEG_OK && own->flags && from != TLEG_FROM_PATH)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.flags: TLEG_OPEN_MAP is for a path");
     if (status == TLEG_OK)
         status = tleg_position_filter_check(context, "tleg_open_options.position_filter", own->position_filter);
     if (status == TLEG_OK && own->dtype != 0 && !tleg_dtype_is_of_weights(own->dtype))
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.dtype: expected 0, F32, F16 or BF16, found %d",
                            (int)own->dtype);
-    if (status == TLEG_OK && own->reserved_pointer)
-        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_open_options.reserved_pointer: expected NULL");
     if (status == TLEG_OK && own->key && from == TLEG_FROM_FILE)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT,
                            "tleg_open_options.key: expected NULL for a file that is open already, found \"%s\"", own->key);
@@ -277,8 +277,8 @@ tleg_status TLEG_CALL tleg_file_parse(tleg_context *context, const void *data, s
 
 static tleg_status check_source(tleg_context *context, const tleg_source *host, tleg_source *own) {
     tleg_status status = tleg_options_read(context, "tleg_source", host, own, sizeof *own, TLEG_LEAST_SOURCE);
-    if (status == TLEG_OK && own->flags != 0)
-        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_source.flags: expected 0, found 0x%x", (unsigned)own->flags);
+    if (status == TLEG_OK)
+        status = tleg_check_flags(context, "tleg_source.flags", own->flags, 0);
     if (status == TLEG_OK && !own->read)
         status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_source.read must not be NULL");
     return status;

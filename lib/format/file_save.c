@@ -19,12 +19,13 @@ tleg_status tleg_save_options_read(tleg_context *context, const tleg_save_option
     if (!host)
         return TLEG_OK;
     tleg_status status = tleg_options_read(context, "tleg_save_options", host, own, sizeof *own, TLEG_LEAST_SAVE_OPTIONS);
-    const uint32_t known = path ? TLEG_SAVE_NO_SYNC : 0;
-    if (status == TLEG_OK && own->flags & ~known)
-        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_save_options: unknown flags 0x%x%s", (unsigned)own->flags,
-                           path ? "" : " (TLEG_SAVE_NO_SYNC is for a path)");
-    if (status == TLEG_OK && (own->reserved != 0 || own->reserved_pointer || own->reserved2 != 0))
-        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_save_options: reserved members must be 0");
+    if (status == TLEG_OK)
+        status = tleg_check_flags(context, "tleg_save_options.flags", own->flags, TLEG_SAVE_NO_SYNC);
+    if (status == TLEG_OK)
+        status = tleg_check_reserved(context, "tleg_save_options: reserved members",
+                                     own->reserved == 0 && !own->reserved_pointer && own->reserved2 == 0);
+    if (status == TLEG_OK && own->flags && !path)
+        status = tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_save_options.flags: TLEG_SAVE_NO_SYNC is for a path");
     return status == TLEG_OK ? check_pairs(context, own) : status;
 }
 

@@ -17,7 +17,7 @@ static void fill_table(float mean, float std, float table[256]) {
 static tleg_status take_colours(tleg_context *context, const tleg_preparation_options *options, tleg_preparation *p) {
     memcpy(p->mean, options->mean, sizeof p->mean);
     memcpy(p->std, options->std, sizeof p->std);
-    tleg_fill_colours(p->mean, p->std);
+    tleg_fill_colours(p->channels, p->mean, p->std);
     for (int c = 0; c < 3; c++) {
         if (!(p->std[c] >= (double)FLT_MIN && p->std[c] <= (double)FLT_MAX))
             return tleg_fail_number(context, "preparation.std", "three numbers above 0", p->std[c]);

@@ -208,10 +208,10 @@ static tleg_status get_best(tleg_context *context, const tleg_expander *expander
 
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_best(tleg_context *context, const tleg_expander *expander,
                                                       const tleg_budget *budget, tleg_best *best) {
-    if (!context || !expander || !budget || !best)
-        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_best: a pointer is NULL");
     tleg_best own = {.struct_size = sizeof own};
     tleg_status status = tleg_info_write(context, "tleg_best", &own, sizeof own, best, TLEG_LEAST_BEST); /* zeros */
+    if (!context || !expander || !budget || !best)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_expander_get_best: a pointer is NULL");
     if (status == TLEG_OK)
         status = get_best(context, expander, budget, &own);
     return status == TLEG_OK ? tleg_info_write(context, "tleg_best", &own, sizeof own, best, TLEG_LEAST_BEST) : status;

@@ -41,6 +41,44 @@ static void expand_vector(const tleg_expander *e, const struct tleg_basis *basis
     tleg_round_vector(e->kernels, e->config.c.dtype, count, out, out);
 }
 
+/* ---- F16, which does not hold every number ---- */
+
+static bool exceeds_f16(const tleg_expander *e, const struct tleg_basis *basis, size_t count) {
+    enum { PIECE = 256 };
+    float sums[PIECE];
+    for (size_t at = 0; basis->count && at < count; at += PIECE) {
+        const size_t part = count - at < PIECE ? count - at : PIECE;
+        tleg_expand(e->kernels, basis, at, part, TLEG_F32, sums);
+        if (tleg_largest(sums, part) >= TLEG_F16_END)
+            return true;
+    }
+    return false;
+}
+
+static tleg_status fail_range(struct tleg_error *error, int32_t depth, int32_t layer, enum tleg_site site, bool bias) {
+    char name[TLEG_NAME_TEXT];
+    tleg_layer_name(layer, site, bias, name);
+    return tleg_error_set(error, TLEG_ERROR_NUMERIC,
+                          "tensor \"%s\" of depth %d: a number is too large for F16, at most 65504: take F32 or BF16", name,
+                          (int)depth);
+}
+
+/* NUMERIC where a finite number of some layer would become an infinity. It takes as long as forming all layers: the expander
+ * knows whether anybody has to look. */
+static tleg_status check_range(struct tleg_error *error, const tleg_expander *e, int32_t depth, const int32_t *lengths) {
+    for (int32_t l = 0; e->may_exceed_f16 && l < depth; l++)
+        for (int site = 0; site < TLEG_SITES; site++) {
+            struct layer_bases bases = {0};
+            if (!tleg_site_is_present(&e->config.c, site))
+                continue;
+            find_bases(e, lengths, site, l, &bases);
+            const bool weight = exceeds_f16(e, &bases.weight, e->packed[site]);
+            if (weight || exceeds_f16(e, &bases.bias, e->biases[site]))
+                return fail_range(error, depth, l, site, !weight);
+        }
+    return TLEG_OK;
+}
+
 /* ---- a whole model ----
  * Stretches of the sites' matrices are independent: the lanes share them out, and each gives its stretch of every layer. */
 enum { STRETCH = 32768 }; /* elements: enough that an item of a few microseconds hides what handing it out costs */
@@ -163,10 +201,13 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const
     if (status == TLEG_OK) {
         int32_t *shared = (int32_t *)(void *)(memory + layout.lengths);
         share_depth(expander, depth, shared);
-        status = expand_layers(context, &(struct expansion){.expander = expander,
-                                                            .model = *model,
-                                                            .lengths = shared,
-                                                            .layers = (struct tleg_formed *)(void *)(memory + layout.layers)});
+        status = check_range(&context->error, expander, depth, shared);
+        if (status == TLEG_OK)
+            status =
+                expand_layers(context, &(struct expansion){.expander = expander,
+                                                           .model = *model,
+                                                           .lengths = shared,
+                                                           .layers = (struct tleg_formed *)(void *)(memory + layout.layers)});
     }
     if (status != TLEG_OK) {
         tleg_model_free(*model);
@@ -178,8 +219,9 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_expand(tleg_context *context, const
 
 /* ---- one layer at a time ---- */
 
-static void set_depth(const void *owner, int32_t depth, void *state) {
+static tleg_status set_depth(struct tleg_error *error, const void *owner, int32_t depth, void *state) {
     share_depth(owner, depth, state);
+    return check_range(error, owner, depth, state);
 }
 
 /* Forms a vector at *at and moves *at past it. */

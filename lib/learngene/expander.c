@@ -3,6 +3,8 @@
 #include "image/picture.h"
 #include "learngene/gene.h"
 
+#include <math.h>
+
 /* ---- options: what the models will look like ---- */
 
 static tleg_status check_options(tleg_context *context, const tleg_expander_options *o, const tleg_config *gene) {
@@ -153,23 +155,29 @@ struct packing {
     const tleg_learngene *gene;
     float *scratch;
     float *at; /* where the next tensor goes */
+    bool may_exceed_f16;
 };
 
 struct tensor_source {
     const tleg_learngene *gene;
     const struct tleg_gene_tensor *tensor;
+    float *largest; /* of its numbers; NULL: not wanted */
 };
 
 static tleg_status read_tensor(tleg_context *context, void *source, size_t first, size_t count, float *room,
                                const float **numbers) {
     const struct tensor_source *from = source;
-    return tleg_gene_numbers(context, from->gene, from->tensor, first, count, room, numbers);
+    const tleg_status status = tleg_gene_numbers(context, from->gene, from->tensor, first, count, room, numbers);
+    if (status == TLEG_OK && from->largest)
+        *from->largest = fmaxf(*from->largest, tleg_largest(*numbers, count));
+    return status;
 }
 
-/* Packs one tensor, as f32 in the order that the expanded type has. */
-static tleg_status put(struct packing *p, enum tleg_site site, bool bias, const struct tleg_gene_tensor *tensor) {
+/* Packs one tensor, as f32 in the order that the expanded type has; *largest as in tensor_source. */
+static tleg_status put(struct packing *p, enum tleg_site site, bool bias, const struct tleg_gene_tensor *tensor,
+                       float *largest) {
     const tleg_expander *e = p->expander;
-    struct tensor_source from = {p->gene, tensor};
+    struct tensor_source from = {p->gene, tensor, e->config.c.dtype == TLEG_F16 ? largest : NULL};
     float *to = p->at;
     p->at += bias ? e->bias_step[site] : e->weight_step[site];
     if (bias || tleg_site_is_vector(site))
@@ -186,19 +194,27 @@ static tleg_status put(struct packing *p, enum tleg_site site, bool bias, const 
                           to);
 }
 
+/* Packs the tensors of a segment's weights or biases, and returns where. No coefficient is larger than 1, so that no layer has
+ * a number above the sum of their largest ones, roundings aside. */
+static tleg_status put_tensors(struct packing *p, enum tleg_site site, bool bias, int32_t tensors,
+                               const struct tleg_gene_tensor *from, const float **to) {
+    tleg_status status = TLEG_OK;
+    float most = 0;
+    *to = from ? p->at : NULL;
+    for (int32_t k = 0; from && k < tensors && status == TLEG_OK; k++) {
+        float largest = 0;
+        status = put(p, site, bias, from + k, &largest);
+        most += largest;
+    }
+    p->may_exceed_f16 = p->may_exceed_f16 || most >= 0.999f * TLEG_F16_END;
+    return status;
+}
+
 static tleg_status put_segment(struct packing *p, enum tleg_site site, const struct tleg_segment *from,
                                struct tleg_packed_segment *to) {
-    tleg_status status = TLEG_OK;
     *to = (struct tleg_packed_segment){.curve = from->curve, .tensors = from->tensors};
-    if (from->weight)
-        to->weight = p->at;
-    for (int32_t k = 0; from->weight && k < from->tensors && status == TLEG_OK; k++)
-        status = put(p, site, false, from->weight + k);
-    if (from->bias)
-        to->bias = p->at;
-    for (int32_t k = 0; from->bias && k < from->tensors && status == TLEG_OK; k++)
-        status = put(p, site, true, from->bias + k);
-    return status;
+    const tleg_status status = put_tensors(p, site, false, from->tensors, from->weight, &to->weight);
+    return status == TLEG_OK ? put_tensors(p, site, true, from->tensors, from->bias, &to->bias) : status;
 }
 
 static tleg_status pack_sites(struct packing *p, tleg_expander *e, const struct layout *layout) {
@@ -231,9 +247,10 @@ static tleg_status fill(tleg_context *context, tleg_expander *e, const tleg_lear
     e->bytes = layout.bytes;
     e->least_depth = tleg_schedule_least(gene);
     const size_t bytes = tleg_layer_scratch(e->kernels, &e->config.c, e->config.c.dtype) * sizeof(float);
-    struct packing packing = {context, e, gene, tleg_alloc(&context->allocator, bytes), NULL};
+    struct packing packing = {context, e, gene, tleg_alloc(&context->allocator, bytes), NULL, false};
     tleg_status status = packing.scratch ? pack_sites(&packing, e, &layout) : tleg_fail_memory(context, "expander", bytes);
     tleg_release(&context->allocator, packing.scratch, bytes);
+    e->may_exceed_f16 = packing.may_exceed_f16;
     if (status == TLEG_OK)
         status = tleg_outer_fill(context, e->kernels, &e->config.c, read_outer, &source, (char *)e->memory + layout.outer,
                                  &e->outer);

@@ -29,6 +29,7 @@ struct tleg_expander {
     size_t packed[TLEG_SITES];                             /* elements of a weight, padding included */
     size_t biases[TLEG_SITES];                             /* elements of a bias; 0: none */
     size_t weight_step[TLEG_SITES], bias_step[TLEG_SITES]; /* floats from one tensor of a segment to its next */
+    bool may_exceed_f16; /* dtype is F16, and some depth may have a number that is too large for it */
     void *memory;
     size_t bytes;
 };

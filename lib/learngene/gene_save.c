@@ -24,7 +24,7 @@ static tleg_status gene_numbers(tleg_context *context, void *arg, int64_t index,
     *data = tensor->data;
     if (!saved->room)
         return TLEG_OK;
-    const tleg_status status = tleg_check_range(context, saved->dtype, tensor->spec.name, tensor->data, tensor->count);
+    const tleg_status status = tleg_check_range(context, saved->dtype, tensor->spec.name, 0, tensor->data, tensor->count);
     tleg_convert_from_f32(saved->dtype, tensor->data, saved->room, tensor->count);
     *data = saved->room;
     return status;

@@ -247,7 +247,7 @@ static tleg_status write_weight(struct export *x, const struct tleg_onnx_weight 
     const size_t count = count_of(weight);
     if (x->dtype == TLEG_F32)
         return append(x, numbers, count * sizeof(float));
-    const tleg_status range = tleg_check_range(x->context, TLEG_F16, weight->name, numbers, count);
+    const tleg_status range = tleg_check_range(x->context, TLEG_F16, weight->name, 0, numbers, count);
     if (range != TLEG_OK)
         return range;
     tleg_convert_from_f32(TLEG_F16, numbers, x->scratch, count); /* what was packed is not needed any more */

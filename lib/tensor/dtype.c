@@ -2,7 +2,6 @@
  * to. */
 #include "tensor/tensor.h"
 
-#include <math.h>
 #include <string.h>
 
 static const struct {
@@ -147,11 +146,22 @@ bool tleg_convert_from_f32(int32_t dtype, const float *in, void *out, size_t cou
     }
 }
 
-/* The largest finite f16 is 65504; from 65520 on a number rounds to infinity, which nobody asked for. */
-tleg_status tleg_check_range(tleg_context *context, int32_t dtype, const char *name, const float *values, size_t count) {
-    for (size_t i = 0; dtype == TLEG_F16 && i < count; i++)
-        if (isfinite(values[i]) && fabsf(values[i]) >= 65520.0f)
-            return tleg_fail(context, TLEG_ERROR_NUMERIC,
-                             "tensor \"%s\": number %zu is too large for F16, at most 65504: save F32 or BF16", name, i);
-    return TLEG_OK;
+float tleg_largest(const float *values, size_t count) {
+    int32_t most = 0; /* as bits, whose order is that of sizes */
+    for (size_t i = 0; i < count; i++) {
+        const int32_t size = (int32_t)(bits_of(values[i]) & 0x7FFFFFFF), finite = size < 0x7F800000 ? size : 0;
+        most = finite > most ? finite : most;
+    }
+    return from_bits((uint32_t)most);
+}
+
+tleg_status tleg_check_range(tleg_context *context, int32_t dtype, const char *name, size_t first, const float *values,
+                             size_t count) {
+    if (dtype != TLEG_F16 || tleg_largest(values, count) < TLEG_F16_END)
+        return TLEG_OK;
+    size_t i = 0;
+    while (tleg_largest(values + i, 1) < TLEG_F16_END)
+        i++;
+    return tleg_fail(context, TLEG_ERROR_NUMERIC,
+                     "tensor \"%s\": number %zu is too large for F16, at most 65504: take F32 or BF16", name, first + i);
 }

@@ -21,8 +21,14 @@ bool tleg_dtype_is_of_weights(int32_t dtype);
 bool tleg_convert_to_f32(int32_t dtype, const void *in, float *out, size_t count);
 /* f32 to TLEG_F32, TLEG_F16 or TLEG_BF16. */
 bool tleg_convert_from_f32(int32_t dtype, const float *in, void *out, size_t count);
-/* NUMERIC, which names the tensor, where a finite number would become an infinity in TLEG_F16; OK for other types. */
-tleg_status tleg_check_range(tleg_context *context, int32_t dtype, const char *name, const float *values, size_t count);
+/* The largest size of a finite number among them; 0 without one. From 65520 on, half-way beyond its largest, TLEG_F16 makes an
+ * infinity of a number. */
+float tleg_largest(const float *values, size_t count);
+#define TLEG_F16_END 65520.0f
+/* NUMERIC where a finite number would become an infinity in TLEG_F16; OK for other types. The text names the tensor, of whose
+ * numbers these are `count` from `first` on. */
+tleg_status tleg_check_range(tleg_context *context, int32_t dtype, const char *name, size_t first, const float *values,
+                             size_t count);
 
 /* ---- handle (tensor.c) ---- */
 struct tleg_tensor {

@@ -36,8 +36,6 @@ static const char *bad_option(const tleg_trainer_options *o) {
         return "freeze: expected TLEG_PART_* together, and not all of them";
     if (o->frozen_layers < 0 || !(o->layer_decay > 0 && o->layer_decay <= 1))
         return "frozen_layers: expected 0 or more; layer_decay: more than 0, at most 1";
-    if (o->reserved)
-        return "reserved: expected NULL";
     if (!(o->label_drop >= 0 && o->label_drop < 1))
         return "label_drop: expected 0 to less than 1";
     if (o->ranks < 1)
@@ -69,6 +67,8 @@ static double or_zero(double value, double otherwise) {
 static tleg_status read_options(tleg_context *context, const tleg_trainer_options *host, tleg_trainer_options *o) {
     *o = (tleg_trainer_options){0};
     tleg_status status = tleg_options_read(context, "tleg_trainer_options", host, o, sizeof *o, TLEG_LEAST_TRAINER_OPTIONS);
+    if (status == TLEG_OK)
+        status = tleg_check_reserved(context, "tleg_trainer_options.reserved", o->reserved == NULL);
     if (status != TLEG_OK)
         return status;
     o->depth_mode = o->depth_mode ? o->depth_mode : TLEG_DEPTH_FIXED;

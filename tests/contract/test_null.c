@@ -237,7 +237,9 @@ static void null_is_an_argument_error_in_expander_and_session(void **state) {
     REFUSED(tleg_expander_get_deepest(my.context, my.expander, &budget, NULL));
     tleg_best best = {.struct_size = sizeof best};
     REFUSED(tleg_expander_get_best(NULL, my.expander, &budget, &best));
+    best.depth = 3;
     REFUSED(tleg_expander_get_best(my.context, NULL, &budget, &best));
+    assert_int_equal(best.depth, 0);
     REFUSED(tleg_expander_get_best(my.context, my.expander, NULL, &best));
     REFUSED(tleg_expander_get_best(my.context, my.expander, &budget, NULL));
     budget.bytes = 0;

@@ -20,7 +20,7 @@ static tleg_status check_options(tleg_generator *g, const tleg_sample_options *o
             &g->error, TLEG_ERROR_ARGUMENT,
             "tleg_sample_options.guidance: expected 1: this generator has no null label to be guided away from");
     if (o->reserved)
-        return tleg_error_set(&g->error, TLEG_ERROR_ARGUMENT, "tleg_sample_options.reserved: expected NULL");
+        return tleg_error_set(&g->error, TLEG_ERROR_UNSUPPORTED, "tleg_sample_options.reserved: expected NULL");
     if (o->depths && !g->elastic)
         return tleg_error_set(&g->error, TLEG_ERROR_STATE,
                               "tleg_sample_options.depths: this generator runs a model, whose depth is fixed");

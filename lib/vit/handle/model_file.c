@@ -9,13 +9,15 @@
 struct file_source {
     const tleg_file *file;
     const struct tleg_entry *entry; /* there, but for positions that are computed: tleg_config_read has looked */
+    int32_t dtype;                  /* whose range is checked here; 0: no range */
 };
 
 static tleg_status read_numbers(tleg_context *context, void *source, size_t first, size_t count, float *room,
                                 const float **numbers) {
     const struct file_source *from = source;
     *numbers = room;
-    return tleg_file_read_part(context, from->file, from->entry, first, count, room);
+    const tleg_status status = tleg_file_read_part(context, from->file, from->entry, first, count, room);
+    return status == TLEG_OK ? tleg_check_range(context, from->dtype, from->entry->name, first, room, count) : status;
 }
 
 struct outer_source {
@@ -30,7 +32,7 @@ static tleg_status read_outer(tleg_context *context, void *source, enum tleg_slo
     const struct outer_source *from = source;
     struct tleg_spec spec;
     tleg_outer_spec(from->config, slot, &spec);
-    struct file_source tensor = {from->file, tleg_file_find(from->file, spec.name)};
+    struct file_source tensor = {from->file, tleg_file_find(from->file, spec.name), 0};
     if (slot == TLEG_SLOT_POS_EMBED && !tensor.entry) { /* tokens before them have none */
         *numbers = room;
         tleg_places_fill(from->config, room);
@@ -46,7 +48,7 @@ static tleg_status read_site(tleg_context *context, const tleg_file *file, tleg_
                              enum tleg_site site, bool bias, float *scratch) {
     char name[TLEG_NAME_TEXT];
     tleg_layer_name(layer, site, bias, name);
-    struct file_source tensor = {file, tleg_file_find(file, name)};
+    struct file_source tensor = {file, tleg_file_find(file, name), model->layout.dtype};
     const struct tleg_layer_at at = {model->kernels, &model->config.c, &model->layout, tleg_model_layer(model, layer)};
     return tleg_layer_read(context, &at, site, bias, read_numbers, &tensor, scratch);
 }
@@ -173,7 +175,7 @@ static tleg_status model_numbers(tleg_context *context, void *arg, int64_t index
     tleg_model_entry(saved->model, index, &entry);
     const size_t count = tleg_spec_count(&entry.spec);
     tleg_model_get(saved->model, &entry, saved->scratch, saved->scratch + saved->largest);
-    const tleg_status status = tleg_check_range(context, saved->dtype, entry.name, numbers, count);
+    const tleg_status status = tleg_check_range(context, saved->dtype, entry.name, 0, numbers, count);
     tleg_convert_from_f32(saved->dtype, numbers, saved->scratch, count);
     *data = saved->scratch;
     return status;

@@ -52,10 +52,21 @@ static void place_buffers(struct tleg_session *session) {
     session->exec.lane_bytes = plan->lane_bytes;
 }
 
-static void use_depth(struct tleg_session *session, int32_t depth) {
-    session->depth = depth;
-    if (session->network.set_depth)
-        session->network.set_depth(session->network.owner, depth, session->state);
+/* On failure what the session keeps for a depth is undefined. */
+static tleg_status use_depth(struct tleg_error *error, struct tleg_session *session, int32_t depth) {
+    const struct tleg_network *network = &session->network;
+    const tleg_status status = network->set_depth ? network->set_depth(error, network->owner, depth, session->state) : TLEG_OK;
+    if (status == TLEG_OK)
+        session->depth = depth;
+    return status;
+}
+
+/* All but the owner. */
+static void free_session(tleg_session *session) {
+    const struct tleg_allocator allocator = session->allocator;
+    const size_t bytes = session->plan.bytes;
+    tleg_team_free(session->exec.team);
+    tleg_release(&allocator, session, bytes);
 }
 
 tleg_status tleg_session_make(tleg_context *context, const struct tleg_network *network, int32_t depth,
@@ -81,9 +92,12 @@ tleg_status tleg_session_make(tleg_context *context, const struct tleg_network *
                                               .lanes = tleg_team_lanes(context->team)}};
     session->exec.outcome = &session->outcome;
     place_buffers(session);
-    use_depth(session, depth);
-    *out = session;
-    return TLEG_OK;
+    status = use_depth(&context->error, session, depth);
+    if (status == TLEG_OK)
+        *out = session;
+    else
+        free_session(session);
+    return status;
 }
 
 /* A session tells classes apart; what draws is run by generate.h's calls. */
@@ -142,7 +156,9 @@ TLEG_API tleg_status TLEG_CALL tleg_session_set_depth(tleg_session *session, int
                               session->depth);
     tleg_status status = check_depth(&session->error, &session->network, depth);
     if (status == TLEG_OK)
-        use_depth(session, depth);
+        status = use_depth(&session->error, session, depth);
+    if (status == TLEG_ERROR_NUMERIC)
+        (void)use_depth(NULL, session, session->depth);
     return status;
 }
 
@@ -257,9 +273,6 @@ TLEG_API void TLEG_CALL tleg_session_cancel(tleg_session *session) {
 TLEG_API void TLEG_CALL tleg_session_free(tleg_session *session) {
     if (!session)
         return;
-    struct tleg_allocator allocator = session->allocator;
-    size_t bytes = session->plan.bytes;
-    tleg_team_free(session->exec.team);
     session->release(session->owner);
-    tleg_release(&allocator, session, bytes);
+    free_session(session);
 }

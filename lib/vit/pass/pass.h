@@ -217,7 +217,7 @@ struct tleg_network {
     int32_t least_depth, most_depth;
     size_t vectors;     /* floats of scratch that `get` may fill */
     size_t state_bytes; /* what `set_depth` keeps for a depth */
-    void (*set_depth)(const void *owner, int32_t depth, void *state);
+    tleg_status (*set_depth)(struct tleg_error *error, const void *owner, int32_t depth, void *state); /* NULL: of a model */
     /* Layer 0..depth-1. The matrices of an expander come as base, ilayer and coefficient: the product forms them panel by
      * panel. */
     void (*get)(const void *owner, const void *state, int32_t layer, float *vectors, struct tleg_layer *out);

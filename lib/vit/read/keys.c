@@ -290,7 +290,7 @@ tleg_status tleg_read_numbers(const struct tleg_config_reader *reader) {
     memset(c->std, 0, sizeof c->std);
     if (tleg_config_draws(c))
         tleg_fill_plain_colours(c->mean, c->std);
-    tleg_fill_colours(c->mean, c->std);
+    tleg_fill_colours(c->channels, c->mean, c->std);
     tleg_status status = read_eps(reader);
     if (status == TLEG_OK && c->rotary)
         status = read_rotary_base(reader);

@@ -1,6 +1,7 @@
 /* What a host knows of pictures, in place of what a file says. */
 #include <string.h>
 
+#include "config/limits.h"
 #include "image/picture.h"
 #include "vit/read/read.h"
 
@@ -20,10 +21,12 @@ static bool is_prepared_alike(const tleg_config *a, const tleg_config *b) {
 }
 
 static void take_members(const tleg_preparation_options *pictures, tleg_config *c) {
-    const bool coloured = pictures->std[0] != 0 || pictures->std[1] != 0 || pictures->std[2] != 0;
+    const bool others = c->channels != 1 && (pictures->std[1] != 0 || pictures->std[2] != 0);
+    const bool coloured = pictures->std[0] != 0 || others;
     if (coloured) {
         memcpy(c->mean, pictures->mean, sizeof c->mean);
         memcpy(c->std, pictures->std, sizeof c->std);
+        tleg_fill_colours(c->channels, c->mean, c->std);
         c->assumed &= ~TLEG_ASSUMED_COLOURS;
     }
     if (pictures->crop != 0) {

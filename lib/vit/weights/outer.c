@@ -36,17 +36,20 @@ size_t tleg_outer_bytes(const struct tleg_kernels *kernels, const tleg_config *c
     return layout.bytes;
 }
 
-/* One slot's numbers, for tleg_pack_from. */
+/* One slot's numbers, for tleg_pack_from, checked against the type to which they are rounded. */
 struct slot_source {
     tleg_outer_read *read;
     void *source;
     enum tleg_slot slot;
+    int32_t dtype;
+    const char *name;
 };
 
 static tleg_status read_slot(tleg_context *context, void *source, size_t first, size_t count, float *room,
                              const float **numbers) {
     const struct slot_source *from = source;
-    return from->read(context, from->source, from->slot, first, count, room, numbers);
+    const tleg_status status = from->read(context, from->source, from->slot, first, count, room, numbers);
+    return status == TLEG_OK ? tleg_check_range(context, from->dtype, from->name, first, *numbers, count) : status;
 }
 
 static tleg_status outer_put(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
@@ -118,7 +121,7 @@ tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *ke
     for (int slot = 0; slot < TLEG_SLOTS && status == TLEG_OK; slot++) {
         struct tleg_spec spec;
         tleg_outer_spec(config, slot, &spec);
-        struct slot_source from = {read, source, slot};
+        struct slot_source from = {read, source, slot, dtype, spec.name};
         if (tleg_spec_count(&spec))
             status = outer_put(context, kernels, config, &spec, &from, scratch, memory + layout.at[slot]);
     }

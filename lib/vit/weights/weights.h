@@ -141,7 +141,8 @@ typedef tleg_status tleg_outer_read(tleg_context *context, void *source, enum tl
                                     float *room, const float **numbers);
 /* What they take; SIZE_MAX when that does not fit. */
 size_t tleg_outer_bytes(const struct tleg_kernels *kernels, const tleg_config *config, int32_t dtype);
-/* Reads them into `memory`, or copies them there. */
+/* Reads them into `memory`, or copies them there. NUMERIC names a tensor with a number that the configuration's F16 does not
+ * hold. */
 tleg_status tleg_outer_fill(tleg_context *context, const struct tleg_kernels *kernels, const tleg_config *config,
                             tleg_outer_read *read, void *source, char *memory, struct tleg_outer_weights *outer);
 void tleg_outer_copy(const struct tleg_kernels *kernels, const tleg_config *config, const struct tleg_outer_weights *from,

@@ -105,7 +105,10 @@ static void what_the_parts_of_other_families_may_be(void **state) {
     host.unplaced = 5;
     host.layer_scale = host.norm_before = host.no_patch_bias = host.no_head_bias = 1;
     host.channels = 1;
+    host.mean[0] = 0.1307; /* of one channel the first alone count */
+    host.std[0] = 0.3081;
     OK(context, tleg_config_check(context, &host, &config));
+    assert_true(config.c.mean[0] == 0.1307 && config.c.mean[2] == 0.1307 && config.c.std[1] == 0.3081);
     assert_int_equal(config.c.mlp, TLEG_MLP_GELU);
     tleg_config_free(&config);
     host.unplaced = 6;

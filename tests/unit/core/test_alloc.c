@@ -31,8 +31,8 @@ static char *take(size_t size) {
     return memory;
 }
 
-/* From 1.6 MiB on, which is where huge pages alone would waste less than a quarter. */
-static const size_t large[] = {1677722, 2097152, 2097153, 4194305, 9999999};
+/* From the size of a huge page on. */
+static const size_t large[] = {2097152, 2097153, 4194303, 4194305, 9999999};
 enum { LARGE = sizeof large / sizeof large[0] };
 
 static void large_memory_is_given_back_when_released(void **state) {
@@ -62,9 +62,40 @@ static void huge_pages_are_asked_for_from_a_size_on(void **state) {
     }
 }
 
+/* The bytes from an address to the end of the mapping that holds it; 0 where nobody tells. */
+static size_t mapped_from(const void *address) {
+    char line[512];
+    size_t left = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps && fgets(line, sizeof line, maps)) {
+        unsigned long long from, to;
+        if (sscanf(line, "%llx-%llx ", &from, &to) == 2 && (uintptr_t)address >= from && (uintptr_t)address < to)
+            left = (size_t)(to - (uintptr_t)address);
+    }
+    if (maps)
+        fclose(maps);
+    return left;
+}
+
+/* What the library says of its memory is what a process holds: huge pages where one is filled, no more than a page besides. */
+static void a_large_block_takes_no_more_than_its_size(void **state) {
+    (void)state;
+    if (access("/proc/self/maps", R_OK) != 0 || access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0)
+        SKIP("the system has no transparent huge pages, or does not say what is mapped");
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), huge = 2 << 20;
+    for (size_t i = 0; i < LARGE; i++) {
+        char *memory = take(large[i]), *last = memory + large[i] - 1;
+        assert_true(mapped_from(last) <= page);
+        if (large[i] % huge != 0)
+            assert_false(mapping_has(last, " hg"));
+        tleg_release(&tleg_default_allocator, memory, large[i]);
+    }
+}
+
 int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {cmocka_unit_test(large_memory_is_given_back_when_released),
-                                       cmocka_unit_test(huge_pages_are_asked_for_from_a_size_on)};
+                                       cmocka_unit_test(huge_pages_are_asked_for_from_a_size_on),
+                                       cmocka_unit_test(a_large_block_takes_no_more_than_its_size)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -334,7 +334,7 @@ static void what_a_source_must_be(void **state) {
     assert_non_null(strstr(tleg_context_get_error(my.context), "tleg_source.read"));
     wrong = good;
     wrong.flags = 1;
-    assert_int_equal(tleg_file_open_source(my.context, &wrong, &file), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_file_open_source(my.context, &wrong, &file), TLEG_ERROR_UNSUPPORTED);
     assert_non_null(strstr(tleg_context_get_error(my.context), "tleg_source.flags"));
     wrong = good;
     wrong.struct_size = 0;
@@ -386,8 +386,13 @@ static void opening_options_are_checked(void **state) {
     assert_non_null(strstr(tleg_context_get_error(my.context), "tleg_open_options.dtype"));
     assert_int_equal(tleg_file_open(my.context, path, OPEN_WITH(0, 4), &file), TLEG_ERROR_ARGUMENT);
     assert_non_null(strstr(tleg_context_get_error(my.context), "tleg_open_options.heads"));
-    assert_int_equal(tleg_learngene_open(my.context, path, OPEN_WITH(2, 0), &gene), TLEG_ERROR_ARGUMENT);
+    assert_int_equal(tleg_learngene_open(my.context, path, OPEN_WITH(2, 0), &gene), TLEG_ERROR_UNSUPPORTED);
     assert_non_null(strstr(tleg_context_get_error(my.context), "flags 0x2"));
+    assert_int_equal(tleg_learngene_parse(my.context, my.gene, my.gene_bytes, OPEN_WITH(3, 0), &gene), TLEG_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(tleg_context_get_error(my.context), "flags 0x2"));
+    const tleg_open_options newer = {.struct_size = sizeof newer, .reserved_pointer = path};
+    assert_int_equal(tleg_learngene_open(my.context, path, &newer, &gene), TLEG_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(tleg_context_get_error(my.context), "tleg_open_options.reserved_pointer"));
     /* what is not a path is not mapped */
     assert_int_equal(tleg_learngene_parse(my.context, my.gene, my.gene_bytes, OPEN_WITH(TLEG_OPEN_MAP, 0), &gene),
                      TLEG_ERROR_ARGUMENT);

@@ -429,8 +429,27 @@ static void without_memory_there_is_an_error_and_no_leak(void **state) {
     assert_int_equal(atomic_load(&counter.live), 0);
 }
 
+static void of_one_channel_the_first_colours_count(void **state) {
+    (void)state;
+    tleg_context *context;
+    tleg_preparation *preparation;
+    OK(NULL, tleg_context_create(NULL, &context));
+    const tleg_preparation_options options = {
+        .struct_size = sizeof options, .image_size = 1, .channels = 1, .mean = {0.25, NAN}, .std = {0.5}};
+    OK(context, tleg_preparation_create(context, &options, &preparation));
+    const uint8_t white = 255;
+    const tleg_image image = {
+        .struct_size = sizeof image, .layout = TLEG_PIXELS_GREY, .width = 1, .height = 1, .pixels = &white};
+    float out;
+    OK(context, tleg_image_prepare(context, preparation, &image, &out, 1));
+    assert_true(out == 1.5f);
+    tleg_preparation_free(preparation);
+    tleg_context_free(context);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(of_one_channel_the_first_colours_count),
         cmocka_unit_test(every_geometry_is_pils_to_the_bit),
         cmocka_unit_test(an_odd_margin_is_halved_to_even_or_down),
         cmocka_unit_test(layouts_and_strides_say_how_pixels_lie_and_change_nothing),

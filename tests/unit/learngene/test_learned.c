@@ -399,7 +399,8 @@ static void files_of_tensors_have_neither(void **state) {
                                        {.struct_size = sizeof wrong[0], .depth_count = 7, .depths = some_depths},
                                        {.struct_size = sizeof wrong[0], .reserved2 = 1}};
     for (int k = 0; k < 3; k++)
-        assert_int_equal(tleg_file_save(context, support_scratch("never"), 0, NULL, NULL, &wrong[k]), TLEG_ERROR_ARGUMENT);
+        assert_int_equal(tleg_file_save(context, support_scratch("never"), 0, NULL, NULL, &wrong[k]),
+                         k < 2 ? TLEG_ERROR_ARGUMENT : TLEG_ERROR_UNSUPPORTED);
 }
 
 int main(void) {

@@ -263,9 +263,9 @@ static void saving_options_are_checked(void **state) {
                  {options_of(0, -1, ours), TLEG_ERROR_ARGUMENT, "pairs is -1"},
                  {options_of(TLEG_F64, 0, NULL), TLEG_ERROR_UNSUPPORTED, "tleg_save_options.dtype"},
                  {options_of(77, 0, NULL), TLEG_ERROR_UNSUPPORTED, "found 77"},
-                 {{.struct_size = sizeof(tleg_save_options), .flags = 2}, TLEG_ERROR_ARGUMENT, "flags 0x2"},
-                 {{.struct_size = sizeof(tleg_save_options), .reserved = 1}, TLEG_ERROR_ARGUMENT, "reserved"},
-                 {{.struct_size = sizeof(tleg_save_options), .reserved_pointer = path}, TLEG_ERROR_ARGUMENT, "reserved"},
+                 {{.struct_size = sizeof(tleg_save_options), .flags = 2}, TLEG_ERROR_UNSUPPORTED, "flags 0x2"},
+                 {{.struct_size = sizeof(tleg_save_options), .reserved = 1}, TLEG_ERROR_UNSUPPORTED, "reserved"},
+                 {{.struct_size = sizeof(tleg_save_options), .reserved_pointer = path}, TLEG_ERROR_UNSUPPORTED, "reserved"},
                  {{.struct_size = 4}, TLEG_ERROR_ARGUMENT, "struct_size is 4"}};
     for (size_t k = 0; k < sizeof wrong / sizeof wrong[0]; k++) {
         struct sink sink = {0};

@@ -267,7 +267,9 @@ static void options_are_refused_by_name(void **state) {
     BAD(o.class_weights = zeros, "class_weights: all 5 are 0");
     BAD(o.class_weights = below, "class_weights[2]: expected a finite number of 0 or more");
     BAD(o.class_weights = endless, "class_weights[1]");
-    BAD(o.reserved = &c, "reserved");
+    o = good, o.reserved = &c;
+    assert_int_equal(tleg_trainer_create(plain, gene, &o, &trainer), TLEG_ERROR_UNSUPPORTED);
+    trainer_says(tleg_context_get_error(plain), "tleg_trainer_options.reserved");
     assert_int_equal(tleg_trainer_create(plain, NULL, &good, &trainer), TLEG_ERROR_ARGUMENT);
     assert_int_equal(tleg_trainer_create_for_model(plain, NULL, &good, &trainer), TLEG_ERROR_ARGUMENT);
     o = good;

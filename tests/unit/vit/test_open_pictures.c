@@ -358,7 +358,8 @@ static void what_makes_no_sense_is_refused_by_its_member(void **state) {
     must_refuse(path, (tleg_preparation_options){.fit = -1}, TLEG_ERROR_ARGUMENT, "preparation.fit");
     must_refuse(path, (tleg_preparation_options){.image_size = 18}, TLEG_ERROR_ARGUMENT, "pictures.image_size");
     must_refuse(path, (tleg_preparation_options){.image_size = -4}, TLEG_ERROR_ARGUMENT, "pictures.image_size");
-    must_refuse(path, (tleg_preparation_options){.image_width = 16}, TLEG_ERROR_ARGUMENT, "pictures.image_size");
+    must_refuse(path, (tleg_preparation_options){.image_width = 16}, TLEG_ERROR_ARGUMENT,
+                "pictures.image_size: expected a height beside the width, 16, found 0");
     must_refuse(path, (tleg_preparation_options){.image_size = 16, .image_width = 18}, TLEG_ERROR_ARGUMENT, "16x18");
     must_refuse(path, (tleg_preparation_options){.channels = 3}, TLEG_ERROR_UNSUPPORTED, "pictures.channels");
     const tleg_preparation_options larger = {.struct_size = sizeof larger, .image_size = LARGER};

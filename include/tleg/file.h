@@ -82,13 +82,14 @@ typedef struct tleg_open_options {
  * ONNX files open too, without a protobuf library, in a build with training: their initializers are the tensors, their metadata
  * the file's, and tleg_model_read makes a model of what the graph computes (docs/checkpoints.md). Tensors that lie in other
  * files are found beside a file that is opened by its path. A folder opens as the model in it: model.safetensors or its index,
- * open_clip_model.safetensors, pytorch_model.bin or its index, or model.onnx. What stands beside it (config.json and
- * preprocessor_config.json, or open_clip_config.json) becomes metadata, each text under its own name, unless the file has keys
- * of this library; also where `path` is the file itself under one of those names. tleg_model_read takes what they say. IO for a
- * folder without one of them, FORMAT for one with two models. A tensor of a type that safetensors knows and the library does
- * not (BOOL, F8_E4M3, ...) does not stop the file from being opened: it is listed, and reading it is UNSUPPORTED. `options` may
- * be NULL. Errors: ARGUMENT, NOT_FOUND (there is no such file), IO, FORMAT (which names the tensor or key; also what the file
- * is instead, such as a picture or a checkpoint of an older PyTorch), UNSUPPORTED (more than TLEG_MAX_RANK dimensions), MEMORY.
+ * open_clip_model.safetensors, pytorch_model.bin or its index, or model.onnx. What stands beside it (config.json,
+ * processor_config.json and preprocessor_config.json, or open_clip_config.json) becomes metadata, each text under its own name,
+ * unless the file has keys of this library; also where `path` is the file itself under one of those names. tleg_model_read
+ * takes what they say. IO for a folder without one of them, FORMAT for one with two models. A tensor of a type that safetensors
+ * knows and the library does not (BOOL, F8_E4M3, ...) does not stop the file from being opened: it is listed, and reading it is
+ * UNSUPPORTED. `options` may be NULL. Errors: ARGUMENT, NOT_FOUND (there is no such file), IO, FORMAT (which names the tensor
+ * or key; also what the file is instead, such as a picture or a checkpoint of an older PyTorch), UNSUPPORTED (more than
+ * TLEG_MAX_RANK dimensions), MEMORY.
  */
 TLEG_API tleg_status TLEG_CALL tleg_file_open(tleg_context *context, const char *path, const tleg_open_options *options,
                                               tleg_file **file);

@@ -4,18 +4,21 @@
 
 #include <string.h>
 
+enum { BESIDE = 3 };
 struct layout {
-    const char *weights, *texts[2]; /* texts of that model, NULL where there is none */
+    const char *weights, *texts[BESIDE]; /* texts of that model, NULL where there is none */
 };
+#define HUGGING_FACE                                                                                                           \
+    { "config.json", "processor_config.json", "preprocessor_config.json" }
 /* In the order of choice: of two that hold the same weights, what runs nothing and is whole. */
 static const struct layout layouts[] = {
-    {"model.safetensors", {"config.json", "preprocessor_config.json"}},
-    {"model.safetensors.index.json", {"config.json", "preprocessor_config.json"}},
-    {"open_clip_model.safetensors", {"open_clip_config.json", NULL}},
-    {"pytorch_model.bin", {"config.json", "preprocessor_config.json"}},
-    {"pytorch_model.bin.index.json", {"config.json", "preprocessor_config.json"}},
-    {"open_clip_pytorch_model.bin", {"open_clip_config.json", NULL}},
-    {"model.onnx", {"config.json", "preprocessor_config.json"}},
+    {"model.safetensors", HUGGING_FACE},
+    {"model.safetensors.index.json", HUGGING_FACE},
+    {"open_clip_model.safetensors", {"open_clip_config.json"}},
+    {"pytorch_model.bin", HUGGING_FACE},
+    {"pytorch_model.bin.index.json", HUGGING_FACE},
+    {"open_clip_pytorch_model.bin", {"open_clip_config.json"}},
+    {"model.onnx", HUGGING_FACE},
 };
 enum { LAYOUTS = sizeof layouts / sizeof *layouts, TEXT_LIMIT = 16 << 20 };
 
@@ -96,16 +99,16 @@ static tleg_status read_text(tleg_context *context, const char *folder, size_t l
 }
 
 /* The same file, with the texts as metadata, unless it has such keys. */
-static tleg_status attach(tleg_context *context, const struct layout *layout, const struct text texts[2],
+static tleg_status attach(tleg_context *context, const struct layout *layout, const struct text texts[BESIDE],
                           struct tleg_file *file, struct tleg_file **out) {
-    const size_t each = file->pair_count + 2, pair_bytes = each * sizeof(struct tleg_pair);
+    const size_t each = file->pair_count + BESIDE, pair_bytes = each * sizeof(struct tleg_pair);
     struct tleg_pair *pairs = tleg_alloc(&context->allocator, pair_bytes);
     if (!pairs)
         return tleg_fail_memory(context, file->label, pair_bytes);
     size_t count = 0;
     for (; count < file->pair_count; count++)
         pairs[count] = file->pairs[count];
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < BESIDE; k++)
         if (texts[k].text && !tleg_file_get_metadata(file, layout->texts[k]))
             pairs[count++] = (struct tleg_pair){layout->texts[k], texts[k].text};
     const tleg_status status = tleg_file_with_pairs(context, file, pairs, count, out);
@@ -123,22 +126,25 @@ static bool is_ours(const struct tleg_file *file) {
 /* With what stands beside it; the library's own files say everything themselves. Takes over `file`. */
 static tleg_status with_texts(tleg_context *context, const char *folder, size_t length, const struct layout *layout,
                               struct tleg_file *file, struct tleg_file **out) {
-    struct text texts[2] = {{0}};
+    struct text texts[BESIDE] = {{0}};
     tleg_status status = TLEG_OK;
+    bool any = false;
     *out = file;
     if (is_ours(file))
         return TLEG_OK;
-    for (int k = 0; k < 2 && status == TLEG_OK; k++)
+    for (int k = 0; k < BESIDE && status == TLEG_OK; k++) {
         if (layout->texts[k])
             status = read_text(context, folder, length, layout->texts[k], &texts[k]);
+        any = any || texts[k].text;
+    }
     *out = NULL;
-    if (status == TLEG_OK && (texts[0].text || texts[1].text))
+    if (status == TLEG_OK && any)
         status = attach(context, layout, texts, file, out);
     else if (status == TLEG_OK)
         *out = file;
     if (*out != file)
         tleg_file_free(file);
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < BESIDE; k++)
         tleg_release(&context->allocator, texts[k].text, texts[k].bytes);
     return status;
 }

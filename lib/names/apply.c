@@ -25,18 +25,24 @@ static const char *keep(struct arena *arena, struct tleg_rule_text text) {
     return copy;
 }
 
+static struct tleg_pair *find_key(const struct tleg_making *making, const char *key) {
+    struct tleg_pair *pairs = making->pairs.items;
+    for (size_t k = 0; k < making->pairs.count; k++)
+        if (strcmp(pairs[k].key, key) == 0)
+            return &pairs[k];
+    return NULL;
+}
+
 /* A key that is there already keeps its value, unless `replace`; one of the host's rules, applied before, always. */
 static tleg_status apply_key(struct work *work, const struct tleg_rule *rule, struct arena *arena, bool replace) {
     const struct tleg_pair found = {keep(arena, rule->target), keep(arena, rule->value)};
-    struct tleg_pair *pairs = work->making.pairs.items;
+    struct tleg_pair *same = find_key(&work->making, found.key);
     if (work->making.naming->after && tleg_file_get_metadata(work->making.naming->file, found.key))
         return TLEG_OK;
-    for (size_t k = 0; k < work->making.pairs.count; k++)
-        if (strcmp(pairs[k].key, found.key) == 0) {
-            pairs[k] = replace ? found : pairs[k];
-            return TLEG_OK;
-        }
-    return tleg_making_say(&work->making, found);
+    if (!same)
+        return tleg_making_say(&work->making, found);
+    *same = replace ? found : *same;
+    return TLEG_OK;
 }
 
 /* Makes a tensor of each that the pattern names; how many those are. */
@@ -144,31 +150,41 @@ static tleg_status add_rest(struct tleg_making *making) {
 static tleg_status add_pairs(struct tleg_making *making) {
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(making->naming->file, &pairs);
-    const size_t own = making->pairs.count;
     tleg_status status = TLEG_OK;
-    for (int64_t k = 0; k < count && status == TLEG_OK; k++) {
-        size_t same = 0;
-        while (same < own && strcmp(((const struct tleg_pair *)making->pairs.items)[same].key, pairs[k].key) != 0)
-            same++;
-        if (same == own && !tleg_names_is_config(pairs[k].key))
+    for (int64_t k = 0; k < count && status == TLEG_OK; k++)
+        if (!find_key(making, pairs[k].key) && (making->naming->first || !tleg_names_is_config(pairs[k].key)))
             status = tleg_making_say(making, pairs[k]);
-    }
     return status;
 }
 
 /* ---- what stands beside the weights ---- */
 
-static const struct tleg_tensor_made *find_made(const struct tleg_making *making, const char *name, int32_t rank) {
+static const char patches[] = "patch_embed.proj.weight";
+
+/* What stands before the library's names, which is taken off later: before those of patches, if they are there once. */
+static struct tleg_rule_text find_prefix(const struct tleg_making *making) {
     const struct tleg_tensor_made *made = making->made.items;
-    for (size_t k = 0; k < making->made.count; k++)
-        if (made[k].rank == rank && strcmp(tleg_made_name(&made[k]), name) == 0)
-            return &made[k];
-    return NULL;
+    struct tleg_rule_text prefix = {0};
+    size_t found = 0;
+    for (size_t k = 0; k < making->made.count; k++) {
+        const char *name = tleg_made_name(&made[k]);
+        if (!tleg_names_ends(name, patches))
+            continue;
+        prefix = (struct tleg_rule_text){name, strlen(name) - strlen(patches)};
+        found++;
+    }
+    return found == 1 && prefix.length > 0 && prefix.text[prefix.length - 1] == '.' ? prefix : (struct tleg_rule_text){0};
 }
 
-static int64_t side_of(const struct tleg_making *making, const char *name, int32_t rank, int32_t axis) {
-    const struct tleg_tensor_made *made = find_made(making, name, rank);
-    return made ? made->shape[axis] : 0;
+/* A size of the tensor of that name, which begins with the prefix, and rank; 0: there is none. */
+static int64_t side_of(const struct tleg_making *making, const char *wanted, int32_t rank, int32_t axis) {
+    const struct tleg_tensor_made *made = making->made.items;
+    for (size_t k = 0; k < making->made.count; k++) {
+        const char *name = tleg_prefix_strip(tleg_made_name(&made[k]), making->prefix);
+        if (made[k].rank == rank && name && strcmp(name, wanted) == 0)
+            return made[k].shape[axis];
+    }
+    return 0;
 }
 
 /* One more than the last N of "blocks.N.". */
@@ -176,9 +192,9 @@ static int64_t count_layers(const struct tleg_making *making) {
     const struct tleg_tensor_made *made = making->made.items;
     int64_t depth = 0;
     for (size_t k = 0; k < making->made.count; k++) {
-        const char *name = tleg_made_name(&made[k]);
+        const char *name = tleg_prefix_strip(tleg_made_name(&made[k]), making->prefix);
         int64_t layer = 0;
-        if (strncmp(name, "blocks.", 7) != 0)
+        if (!name || strncmp(name, "blocks.", 7) != 0)
             continue;
         for (name += 7; *name >= '0' && *name <= '9' && layer < 100000; name++)
             layer = layer * 10 + (*name - '0');
@@ -188,8 +204,8 @@ static int64_t count_layers(const struct tleg_making *making) {
     return depth;
 }
 
-static struct tleg_names_facts facts_of(const struct tleg_making *making) {
-    static const char patches[] = "patch_embed.proj.weight";
+static struct tleg_names_facts facts_of(struct tleg_making *making) {
+    making->prefix = find_prefix(making);
     struct tleg_names_facts facts = {.dim = side_of(making, patches, 4, 0),
                                      .depth = count_layers(making),
                                      .hidden = side_of(making, "blocks.0.mlp.fc2.weight", 2, 1),
@@ -228,6 +244,9 @@ static tleg_status apply_config(struct work *work) {
         if (status == TLEG_OK && rule.line > 0)
             status = apply_key(work, &rule, arena, naming->family != NULL);
     }
+    struct tleg_pair *silent = line > 0 ? find_key(&work->making, TLEG_RULES_OF_A_PART) : NULL;
+    if (silent) /* more than a part is said */
+        *silent = ((struct tleg_pair *)work->making.pairs.items)[--work->making.pairs.count];
     tleg_release(&naming->context->allocator, rules, bytes);
     return status;
 }
@@ -243,11 +262,8 @@ static bool lacks_bias(const struct tleg_making *making, const struct tleg_tenso
 }
 
 static bool says_layer_norms(const struct tleg_making *making) {
-    const struct tleg_pair *pairs = making->pairs.items;
-    size_t k = 0;
-    while (k < making->pairs.count && (strcmp(pairs[k].key, "tleg.rms") != 0 || strcmp(pairs[k].value, "no") != 0))
-        k++;
-    return k < making->pairs.count;
+    const struct tleg_pair *rms = find_key(making, "tleg.rms");
+    return rms && strcmp(rms->value, "no") == 0;
 }
 
 /* Norms without biases are taken for RMSNorms, unless rules say that they are none: then their biases are zeros. */
@@ -264,6 +280,21 @@ static tleg_status add_biases(struct tleg_making *making) {
         status = tleg_making_compute(making, bias, NULL, 1, norm.shape);
     }
     return status;
+}
+
+/* ---- the last norm ---- */
+
+/* OpenCLIP's has one name before pooling and after it: its place is what is said, by its config.json or by a host. */
+static void place_norm(const struct tleg_making *making) {
+    const struct tleg_pair *said = find_key(making, "tleg.norm");
+    const char *place = said ? said->value : tleg_file_get_metadata(making->naming->file, "tleg.norm");
+    struct tleg_tensor_made *made = making->made.items;
+    for (size_t k = 0; k < making->made.count && making->naming->family && place; k++) {
+        const struct tleg_entry *source = tleg_made_source(making, &made[k]);
+        if (source && !made[k].kept && strstr(source->name, "ln_post."))
+            snprintf(made[k].name, sizeof made[k].name, "%snorm%s", strcmp(place, "after_pool") == 0 ? "fc_" : "",
+                     strrchr(source->name, '.'));
+    }
 }
 
 /* ---- the derived file ---- */
@@ -301,10 +332,12 @@ tleg_status tleg_names_apply(const struct tleg_naming *naming, tleg_file **named
         status = add_rest(making);
     if (status == TLEG_OK)
         status = add_biases(making);
-    if (status == TLEG_OK)
+    if (status == TLEG_OK && !naming->first)
         status = apply_config(&work);
     if (status == TLEG_OK)
         status = add_pairs(making);
+    if (status == TLEG_OK)
+        place_norm(making);
     if (status == TLEG_OK)
         status = tleg_making_file(making, named);
     clean(&work);

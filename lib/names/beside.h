@@ -12,6 +12,7 @@ struct tleg_beside {
     struct tleg_text text; /* the rules, measured first */
     const struct tleg_names_facts *facts;
     const tleg_file *file;
+    size_t root; /* the object that is read, where it is not the whole text */
 };
 enum { TLEG_BESIDE_ROOT = 0, TLEG_BESIDE_WORD = 64 };
 
@@ -46,7 +47,7 @@ tleg_status tleg_beside_pass_word(struct tleg_beside *reader, size_t object, con
 tleg_status tleg_beside_pass_colours(struct tleg_beside *reader, size_t object, const char *from, const char *key,
                                      double factor);
 
-/* ---- processor.c: preprocessor_config.json ---- */
+/* ---- processor.c: the image processor at `root` ---- */
 tleg_status tleg_beside_pictures(struct tleg_beside *reader);
 
 #endif

@@ -41,55 +41,44 @@ static bool is_generic(const struct tleg_beside *reader, size_t token) {
     return length > 6 && memcmp(source, "LABEL_", 6) == 0;
 }
 
-static tleg_status put_labels(struct tleg_beside *reader, const size_t *names, int64_t count) {
+static tleg_status put_labels(struct tleg_beside *reader, const char *key, const size_t *names, int64_t count) {
     if (is_generic(reader, names[0]))
         return TLEG_OK;
     tleg_text_put(&reader->text, "tleg.labels = ");
     for (int64_t k = 0; k < count; k++) {
         if (names[k] == 0 || tleg_json_kind(reader->json, names[k]) != TLEG_JSON_STRING)
-            return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: id2label: expected a name for class %lld of %lld",
-                             reader->label, reader->name, (long long)k, (long long)count);
+            return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: %s: expected a name for class %lld of %lld",
+                             reader->label, reader->name, key, (long long)k, (long long)count);
         put_label(reader, names[k], k == 0);
     }
     tleg_text_put(&reader->text, "]\n");
     return TLEG_OK;
 }
 
-/* id2label, an object of numbers and names; names that say nothing (LABEL_0) are left out. */
-static tleg_status pass_labels(struct tleg_beside *reader) {
-    const size_t map = tleg_beside_member(reader, TLEG_BESIDE_ROOT, "id2label");
-    const int64_t count =
-        tleg_json_kind(reader->json, map) == TLEG_JSON_OBJECT ? (int64_t)tleg_json_size(reader->json, map) : 0;
-    if (count == 0 || reader->facts->classes != count)
+/* Hugging Face's id2label and timm's label_names: an object of numbers and names, or a list of names. Those that say nothing
+ * (LABEL_0) are left out. So are, unless `all`, those of another number of classes, which nobody set. */
+static tleg_status pass_labels(struct tleg_beside *reader, size_t object, const char *key, bool all) {
+    const size_t labels = tleg_beside_member(reader, object, key);
+    const enum tleg_json_kind kind = tleg_json_kind(reader->json, labels);
+    const bool list = kind == TLEG_JSON_ARRAY;
+    const int64_t classes = reader->facts->classes;
+    const int64_t count = list || kind == TLEG_JSON_OBJECT ? (int64_t)tleg_json_size(reader->json, labels) : 0;
+    if (count == 0 || classes == 0 || (count != classes && !all))
         return TLEG_OK;
+    if (count != classes)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: %s are %lld, but the weights have %lld classes",
+                         reader->label, reader->name, key, (long long)count, (long long)classes);
     const size_t bytes = (size_t)count * sizeof(size_t);
     size_t *names = tleg_alloc_zero(&reader->context->allocator, bytes);
     if (!names)
         return tleg_fail_memory(reader->context, "names of classes", bytes);
-    find_labels(reader, map, names, count);
-    const tleg_status status = put_labels(reader, names, count);
+    for (int64_t k = 0; k < count && list; k++) /* up to the first that is no name each is one token */
+        names[k] = labels + 1 + (size_t)k;
+    if (!list)
+        find_labels(reader, labels, names, count);
+    const tleg_status status = put_labels(reader, key, names, count);
     tleg_release(&reader->context->allocator, names, bytes);
     return status;
-}
-
-/* timm's label_names, a list. */
-static tleg_status pass_label_names(struct tleg_beside *reader, size_t object) {
-    const size_t list = tleg_beside_member(reader, object, "label_names");
-    const size_t count = tleg_json_kind(reader->json, list) == TLEG_JSON_ARRAY ? tleg_json_size(reader->json, list) : 0;
-    if (count == 0 || reader->facts->classes == 0)
-        return TLEG_OK;
-    if (reader->facts->classes != (int64_t)count)
-        return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: label_names are %llu, but the weights have %lld classes",
-                         reader->label, reader->name, (unsigned long long)count, (long long)reader->facts->classes);
-    tleg_text_put(&reader->text, "tleg.labels = ");
-    for (size_t k = 0; k < count; k++) {
-        if (tleg_json_kind(reader->json, list + 1 + k) != TLEG_JSON_STRING)
-            return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: label_names: expected names alone", reader->label,
-                             reader->name);
-        put_label(reader, list + 1 + k, k == 0);
-    }
-    tleg_text_put(&reader->text, "]\n");
-    return TLEG_OK;
 }
 
 /* ---- what a number of the weights must be ---- */
@@ -420,6 +409,7 @@ static void put_architecture(struct tleg_beside *reader, const char *name, bool 
 static tleg_status read_timm(struct tleg_beside *reader) {
     static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, TLEG_BESIDE_ANY};
     static const char *const of_all[][2] = {{"token", "cls"}, {"avg", "mean_all"}, {"map", NULL}, {"", NULL}, {NULL, NULL}};
+    static const char key[] = "label_names";
     char name[TLEG_BESIDE_WORD];
     bool activation = false;
     const size_t given = tleg_beside_member(reader, TLEG_BESIDE_ROOT, "pretrained_cfg"),
@@ -451,7 +441,7 @@ static tleg_status read_timm(struct tleg_beside *reader) {
     if (status == TLEG_OK)
         status = tleg_beside_pass_word(reader, pictures, "interpolation", "tleg.interpolation", filters);
     return status == TLEG_OK
-               ? pass_label_names(reader, has_member(reader, TLEG_BESIDE_ROOT, "label_names") ? TLEG_BESIDE_ROOT : pictures)
+               ? pass_labels(reader, has_member(reader, TLEG_BESIDE_ROOT, key) ? TLEG_BESIDE_ROOT : pictures, key, true)
                : status;
 }
 
@@ -467,6 +457,8 @@ static tleg_status read_own_tower(struct tleg_beside *reader, size_t tower, bool
     tleg_status status = tleg_beside_integer(reader, tower, "head_width", &head);
     if (status == TLEG_OK && head > 0 && reader->facts->dim > 0 && reader->facts->dim % head == 0)
         tleg_beside_put_integer(reader, "tleg.heads", reader->facts->dim / head);
+    if (tleg_beside_has(reader, tower) && !has_member(reader, tower, "pool_type"))
+        tleg_beside_put(reader, "tleg.pool", "cls"); /* OpenCLIP's own choice */
     if (status == TLEG_OK)
         status = tleg_beside_pass_word(reader, tower, "pool_type", "tleg.pool", own_pools);
     char pool[TLEG_BESIDE_WORD];
@@ -490,6 +482,8 @@ static tleg_status read_timm_tower(struct tleg_beside *reader, size_t tower, con
     tleg_status status = tleg_beside_pass_word(reader, tower, "timm_pool", "tleg.pool", pools);
     if (!has_member(reader, tower, "timm_pool"))
         tleg_beside_put(reader, "tleg.pool", "mean"); /* OpenCLIP's own choice */
+    if (tleg_beside_is(reader, tower, "timm_proj_bias", TLEG_JSON_TRUE))
+        tleg_beside_put(reader, "tleg.head_bias", "yes");
     put_heads(reader, 0, false, name);
     put_architecture(reader, name, false);
     return status == TLEG_OK ? put_rotary(reader, name, tleg_beside_member(reader, tower, "timm_model_kwargs")) : status;
@@ -528,6 +522,17 @@ static size_t find_tower(const struct tleg_beside *reader) {
     return TLEG_BESIDE_ROOT;
 }
 
+/* Where probabilities of classes are not to sum to 1. Said once. */
+static void note_problem(const struct tleg_beside *reader) {
+    char word[TLEG_BESIDE_WORD];
+    tleg_beside_word(reader, TLEG_BESIDE_ROOT, "problem_type", word);
+    if (!reader->text.out && reader->facts->classes > 0 && *word && strcmp(word, "single_label_classification") != 0)
+        tleg_log(reader->context,
+                 "%s: %s: problem_type is \"%s\": a softmax of its answers means nothing (tleg classify --sigmoid: each by "
+                 "itself)",
+                 reader->label, reader->name, word);
+}
+
 static tleg_status read_config(struct tleg_beside *reader) {
     const size_t open_clip = tleg_beside_member(reader, TLEG_BESIDE_ROOT, "model_cfg");
     if (tleg_beside_has(reader, open_clip))
@@ -537,7 +542,8 @@ static tleg_status read_config(struct tleg_beside *reader) {
     if (!has_member(reader, TLEG_BESIDE_ROOT, "model_type") && !has_member(reader, TLEG_BESIDE_ROOT, "architectures"))
         return TLEG_OK; /* of something else */
     const tleg_status status = read_hugging_face(reader, find_tower(reader));
-    return status == TLEG_OK ? pass_labels(reader) : status;
+    note_problem(reader);
+    return status == TLEG_OK ? pass_labels(reader, TLEG_BESIDE_ROOT, "id2label", false) : status;
 }
 
 /* ---- all of them ---- */
@@ -545,8 +551,11 @@ static tleg_status read_config(struct tleg_beside *reader) {
 static const struct {
     const char *name;
     tleg_status (*read)(struct tleg_beside *reader);
-} texts[] = {
-    {"preprocessor_config.json", tleg_beside_pictures}, {"config.json", read_config}, {"open_clip_config.json", read_config}};
+    const char *part; /* the object of it that is read; NULL: all of it */
+} texts[] = {{"processor_config.json", tleg_beside_pictures, "image_processor"},
+             {"preprocessor_config.json", tleg_beside_pictures, NULL},
+             {"config.json", read_config, NULL},
+             {"open_clip_config.json", read_config, NULL}};
 enum { TEXTS = sizeof texts / sizeof *texts };
 
 bool tleg_names_is_config(const char *key) {
@@ -556,22 +565,36 @@ bool tleg_names_is_config(const char *key) {
     return false;
 }
 
+/* One text, unless the part that is read is not there. */
+static tleg_status read_one(struct tleg_beside *reader, size_t k, const char *text, bool *read) {
+    struct tleg_json json;
+    tleg_status status = tleg_json_parse(reader->context, texts[k].name, text, strlen(text), &json);
+    if (status != TLEG_OK)
+        return status;
+    reader->name = texts[k].name;
+    reader->json = &json;
+    reader->root = texts[k].part ? tleg_beside_member(reader, TLEG_BESIDE_ROOT, texts[k].part) : TLEG_BESIDE_ROOT;
+    *read = tleg_json_kind(&json, reader->root) == TLEG_JSON_OBJECT;
+    if (*read)
+        status = texts[k].read(reader);
+    tleg_json_free(&json);
+    return status;
+}
+
 static tleg_status read_all(tleg_context *context, const tleg_file *file, const struct tleg_names_facts *facts,
                             struct tleg_text *out) {
+    struct tleg_beside reader = {
+        .context = context, .label = tleg_file_label(file), .text = *out, .facts = facts, .file = file};
     tleg_status status = TLEG_OK;
+    bool prepared = false; /* as the first text says, in place of the second */
     for (size_t k = 0; k < TEXTS && status == TLEG_OK; k++) {
         const char *text = tleg_file_get_metadata(file, texts[k].name);
-        struct tleg_json json;
-        if (!text)
-            continue;
-        status = tleg_json_parse(context, texts[k].name, text, strlen(text), &json);
-        if (status != TLEG_OK)
-            return status;
-        struct tleg_beside reader = {context, tleg_file_label(file), texts[k].name, &json, *out, facts, file};
-        status = texts[k].read(&reader);
-        *out = reader.text;
-        tleg_json_free(&json);
+        bool read = false;
+        if (text && !(k == 1 && prepared))
+            status = read_one(&reader, k, text, &read);
+        prepared = prepared || read;
     }
+    *out = reader.text;
     tleg_text_byte(out, '\0');
     return status;
 }

@@ -343,6 +343,9 @@
 #define NAFLEX "a Hugging Face SigLIP 2 for pictures of any shape (NaFlex), here of one: square ones are prepared as its own"
 #define COLOURS "ImageNet's mean and standard deviation of pictures"
 
+const char tleg_family_projection[] = "../head.proj.* -> head.*\n"
+                                      "tleg.head_bias = no\n";
+
 static const struct tleg_family families[] = {
     /* ---- refused by the part that they add ---- */
     {.name = "a Hugging Face BEiT",
@@ -373,13 +376,17 @@ static const struct tleg_family families[] = {
      .sign = "conv1.weight",
      .with = {"class_embedding", "attn_pool.query|attn_pool.probe"},
      .refused = "it has attention pooling (attn_pool)" NOT_COMPUTED},
+    {.name = "a timm tower of OpenCLIP",
+     .sign = "patch_embed.proj.weight",
+     .with = {"../trunk.patch_embed.proj.weight", "../head.mlp.fc1.weight"},
+     .refused = "its projection is an MLP" NOT_COMPUTED ": \"visual.head -> nothing\" (--names) leaves features"},
     {.name = "a torchvision VisionTransformer",
      .sign = "conv_proj.0.0.weight",
      .refused = "it begins with several convolutions" NOT_COMPUTED},
-    {.name = "timm's NaFlexVit of a RADIO",
+    {.name = "timm's NaFlexVit",
      .sign = "embeds.proj.weight",
      .with = {"embeds.cls_token"},
-     .refused = "its positions are resampled from a larger picture's" NOT_COMPUTED},
+     .refused = "it has a class token" NOT_COMPUTED " in one"},
     {.name = "timm's NaFlexVit",
      .sign = "embeds.proj.weight",
      .with = {"embeds.pos_embed_y"},
@@ -758,6 +765,11 @@ static const struct tleg_family families[] = {
      .rest = true,
      .assumed = HEADS ", no rotary positions (a RoPE-ViT with a position embedding, vit_*_rope_ape, has the same names: say "
                       "tleg.rotary, tleg.rotary_base and tleg.rotary_order by rules)"},
+    {.name = "a timm tower of OpenCLIP",
+     .sign = "patch_embed.proj.weight",
+     .with = {"../trunk.patch_embed.proj.weight", "../head.proj.weight"},
+     .rules = {tleg_family_projection, TLEG_RULES_OF_A_PART " = yes\n"},
+     .rest = true},
     {.name = "a ResNet", .sign = "layer1.0.conv1.weight", .refused = "it is not a Vision Transformer", .other = true},
 };
 

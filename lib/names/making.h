@@ -25,6 +25,7 @@ struct tleg_making {
     size_t entry_count;
     unsigned char *used;                  /* one for each entry: 1, or TLEG_LEFT_OUT */
     struct tleg_list made, pieces, pairs; /* of tleg_tensor_made, tleg_piece, tleg_pair */
+    struct tleg_rule_text prefix;         /* of what is made, which is taken off later */
 };
 
 tleg_status tleg_making_begin(const struct tleg_naming *naming, struct tleg_making *making);

@@ -56,7 +56,14 @@ static void note_family(tleg_context *context, const tleg_file *file, const stru
 }
 
 static void take_rules(struct tleg_naming *naming) {
+    size_t count = 0;
     memcpy(naming->rules, naming->family->rules, sizeof naming->rules);
+    while (count < TLEG_RULE_TEXTS && naming->rules[count])
+        count++;
+    if (count < TLEG_RULE_TEXTS && naming->rules[0] != tleg_family_projection &&
+        tleg_names_has(naming->file, naming->prefix, "../trunk.patch_embed.proj.weight") &&
+        tleg_names_has(naming->file, naming->prefix, "../head.proj.weight"))
+        naming->rules[count] = tleg_family_projection;
 }
 
 /* What is to be added to a model's matrices lies beside them, or without them. */
@@ -137,7 +144,7 @@ bool tleg_names_has_keys(const tleg_file *file) {
 
 /* The host's rules, and where they name a part alone, such as another head, those of the family that the rest is of. */
 static tleg_status by_rules(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named) {
-    const struct tleg_naming own = {.context = context, .file = file, .rules = {rules}};
+    const struct tleg_naming own = {.context = context, .file = file, .rules = {rules}, .first = true};
     struct tleg_naming rest = {.context = context, .after = rules};
     tleg_file *made = NULL;
     tleg_status status = tleg_names_apply(&own, &made);
@@ -146,7 +153,7 @@ static tleg_status by_rules(tleg_context *context, const tleg_file *file, const 
     if (status == TLEG_OK && !rest.family && !tleg_names_are_ours(made)) /* a rule took what the family is known by */
         status = tleg_names_recognise(context, file, &rest.family, &rest.prefix);
     const bool keyless = status == TLEG_OK && !rest.family && tleg_names_are_ours(file) && !tleg_names_has_keys(file);
-    if (status == TLEG_OK && !rest.family && !keyless) {
+    if (status == TLEG_OK && !rest.family && !keyless && !has_config(made)) {
         *named = made;
         return TLEG_OK;
     }
@@ -154,7 +161,7 @@ static tleg_status by_rules(tleg_context *context, const tleg_file *file, const 
     if (rest.family) {
         note_family(context, made, rest.family);
         take_rules(&rest);
-    } else {
+    } else if (keyless) {
         rest.rules[0] = TLEG_RULES_OF_A_PART " = yes\n";
     }
     if (status == TLEG_OK)

@@ -44,6 +44,8 @@ struct tleg_family {
     bool rest;           /* what no rule names keeps its name, without the prefix: most of it are the library's */
     const char *assumed; /* what its files do not say, and is taken for granted; NULL: nothing */
 };
+/* The rules of the projection that OpenCLIP has beside a tower of timm's, whichever family that is of. */
+extern const char tleg_family_projection[];
 /* The family at `index`, in the order in which they are looked for; NULL past the end. */
 const struct tleg_family *tleg_family_at(size_t index);
 

@@ -65,6 +65,8 @@ bool tleg_names_patch(int64_t numbers, int32_t *channels, int64_t *side);
 tleg_status tleg_names_unwrap(tleg_context *context, const tleg_file *file, tleg_file **unwrapped);
 
 /* ---- recognise.c ---- */
+/* Whether PREFIX + name is there, for one of the names, which stand between bars; {} is 0. */
+bool tleg_names_has(const tleg_file *file, struct tleg_rule_text prefix, const char *names);
 /* The family of the file, or NULL, and what stands before its names. UNSUPPORTED when it is refused; FORMAT when there are
  * several of it and nothing says which is meant. */
 tleg_status tleg_names_recognise(tleg_context *context, const tleg_file *file, const struct tleg_family **family,
@@ -108,6 +110,7 @@ struct tleg_naming {
     const char *after;                  /* the host's rules, applied before: what they named and said stays; NULL: none were */
     const char *rules[TLEG_RULE_TEXTS]; /* up to a NULL */
     struct tleg_rule_text prefix;
+    bool first; /* the texts beside the weights are left for a second time, which knows more of the weights */
 };
 tleg_status tleg_names_apply(const struct tleg_naming *naming, tleg_file **named);
 

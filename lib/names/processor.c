@@ -1,4 +1,4 @@
-/* preprocessor_config.json: how the image processor that it names prepares pictures. */
+/* preprocessor_config.json, or the image processor of a processor_config.json: how what it names prepares pictures. */
 #include "names/beside.h"
 
 #include <math.h>
@@ -37,8 +37,8 @@ static tleg_status model_type(const struct tleg_beside *reader, char out[TLEG_BE
 static tleg_status find_processor(const struct tleg_beside *reader, enum processor *processor) {
     char name[TLEG_BESIDE_WORD], *end;
     tleg_status status = TLEG_OK;
-    if (!*tleg_beside_word(reader, TLEG_BESIDE_ROOT, "image_processor_type", name) &&
-        !*tleg_beside_word(reader, TLEG_BESIDE_ROOT, "feature_extractor_type", name))
+    if (!*tleg_beside_word(reader, reader->root, "image_processor_type", name) &&
+        !*tleg_beside_word(reader, reader->root, "feature_extractor_type", name))
         status = model_type(reader, name);
     if ((end = strstr(name, "ImageProcessor")) != NULL || (end = strstr(name, "FeatureExtractor")) != NULL)
         *end = '\0';
@@ -56,7 +56,7 @@ struct size {
 };
 
 static tleg_status read_size(const struct tleg_beside *reader, const char *key, bool square, struct size *size) {
-    const size_t token = tleg_beside_member(reader, TLEG_BESIDE_ROOT, key);
+    const size_t token = tleg_beside_member(reader, reader->root, key);
     const bool plain = tleg_json_kind(reader->json, token) == TLEG_JSON_NUMBER;
     int64_t shortest = 0;
     *size = (struct size){0};
@@ -64,7 +64,7 @@ static tleg_status read_size(const struct tleg_beside *reader, const char *key, 
         size->both = true;
         return TLEG_OK;
     }
-    tleg_status status = plain ? tleg_beside_integer(reader, TLEG_BESIDE_ROOT, key, &shortest)
+    tleg_status status = plain ? tleg_beside_integer(reader, reader->root, key, &shortest)
                                : tleg_beside_integer(reader, token, "shortest_edge", &shortest);
     if (status == TLEG_OK)
         status = tleg_beside_integer(reader, token, "height", &size->height);
@@ -102,10 +102,10 @@ static tleg_status read_fit(struct tleg_beside *reader, enum processor processor
     tleg_status status = read_size(reader, "size", processor <= LIKE_DEIT, &size);
     if (status == TLEG_OK)
         status = read_size(reader, "crop_size", true, &crop);
-    if (status != TLEG_OK || tleg_beside_is(reader, TLEG_BESIDE_ROOT, "do_resize", TLEG_JSON_FALSE) || size.height == 0)
+    if (status != TLEG_OK || tleg_beside_is(reader, reader->root, "do_resize", TLEG_JSON_FALSE) || size.height == 0)
         return status;
-    const bool crops = tleg_beside_has(reader, tleg_beside_member(reader, TLEG_BESIDE_ROOT, "do_center_crop"))
-                           ? tleg_beside_is(reader, TLEG_BESIDE_ROOT, "do_center_crop", TLEG_JSON_TRUE)
+    const bool crops = tleg_beside_has(reader, tleg_beside_member(reader, reader->root, "do_center_crop"))
+                           ? tleg_beside_is(reader, reader->root, "do_center_crop", TLEG_JSON_TRUE)
                            : processor == LIKE_DEIT || processor == LIKE_CLIP;
     const bool cropped = crops && crop.height > 0;
     if (cropped && (crop.height > size.height || crop.width > size.width))
@@ -127,7 +127,7 @@ static tleg_status read_fit(struct tleg_beside *reader, enum processor processor
 static tleg_status read_filter(struct tleg_beside *reader, enum processor processor) {
     static const char resamplers[][9] = {"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming", "unknown"};
     int64_t filter = processor == LIKE_VIT ? 2 : processor == UNKNOWN ? -1 : 3;
-    const tleg_status status = tleg_beside_integer(reader, TLEG_BESIDE_ROOT, "resample", &filter);
+    const tleg_status status = tleg_beside_integer(reader, reader->root, "resample", &filter);
     if (status == TLEG_OK && filter >= 0)
         tleg_beside_put(reader, "tleg.interpolation", resamplers[filter < 6 ? filter : 6]);
     return status;
@@ -136,11 +136,10 @@ static tleg_status read_filter(struct tleg_beside *reader, enum processor proces
 /* What is taken of a processor that is not known here, or where nothing says which it is and what it does is not said either.
  * Said once, while the rules are measured. */
 static void note_unknown(const struct tleg_beside *reader) {
-    const bool named = tleg_beside_is(reader, TLEG_BESIDE_ROOT, "image_processor_type", TLEG_JSON_STRING),
-               size = tleg_beside_is(reader, TLEG_BESIDE_ROOT, "size", TLEG_JSON_NUMBER),
-               filter = !tleg_beside_has(reader, tleg_beside_member(reader, TLEG_BESIDE_ROOT, "resample"));
-    if (reader->text.out || tleg_beside_is(reader, TLEG_BESIDE_ROOT, "do_resize", TLEG_JSON_FALSE) ||
-        (!named && !size && !filter))
+    const bool named = tleg_beside_is(reader, reader->root, "image_processor_type", TLEG_JSON_STRING),
+               size = tleg_beside_is(reader, reader->root, "size", TLEG_JSON_NUMBER),
+               filter = !tleg_beside_has(reader, tleg_beside_member(reader, reader->root, "resample"));
+    if (reader->text.out || tleg_beside_is(reader, reader->root, "do_resize", TLEG_JSON_FALSE) || (!named && !size && !filter))
         return;
     tleg_log(reader->context, "%s: %s: its image processor is not known here: taken as it stands%s%s", reader->label,
              reader->name, size ? ", size as the shorter side" : "", filter ? ", resample as bicubic" : "");
@@ -160,14 +159,14 @@ static tleg_status read_resizing(struct tleg_beside *reader) {
 tleg_status tleg_beside_pictures(struct tleg_beside *reader) {
     double factor = 1.0 / 255;
     bool found;
-    tleg_status status = tleg_beside_number(reader, TLEG_BESIDE_ROOT, "rescale_factor", &found, &factor);
-    factor = tleg_beside_is(reader, TLEG_BESIDE_ROOT, "do_rescale", TLEG_JSON_FALSE) ? 255
-             : fabs(factor * 255 - 1) < 1e-6                                         ? 1
-                                                                                     : factor * 255;
+    tleg_status status = tleg_beside_number(reader, reader->root, "rescale_factor", &found, &factor);
+    factor = tleg_beside_is(reader, reader->root, "do_rescale", TLEG_JSON_FALSE) ? 255
+             : fabs(factor * 255 - 1) < 1e-6                                     ? 1
+                                                                                 : factor * 255;
     if (status == TLEG_OK && !(factor > 0))
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: %s: rescale_factor: expected a number above 0", reader->label,
                          reader->name);
-    if (status == TLEG_OK && tleg_beside_is(reader, TLEG_BESIDE_ROOT, "do_normalize", TLEG_JSON_FALSE)) {
+    if (status == TLEG_OK && tleg_beside_is(reader, reader->root, "do_normalize", TLEG_JSON_FALSE)) {
         tleg_beside_put(reader, "tleg.mean", "0,0,0");
         tleg_text_put(&reader->text, "tleg.std = ");
         for (int k = 0; k < 3; k++) {
@@ -179,9 +178,9 @@ tleg_status tleg_beside_pictures(struct tleg_beside *reader) {
         tleg_text_byte(&reader->text, '\n');
     } else {
         if (status == TLEG_OK)
-            status = tleg_beside_pass_colours(reader, TLEG_BESIDE_ROOT, "image_mean", "tleg.mean", factor);
+            status = tleg_beside_pass_colours(reader, reader->root, "image_mean", "tleg.mean", factor);
         if (status == TLEG_OK)
-            status = tleg_beside_pass_colours(reader, TLEG_BESIDE_ROOT, "image_std", "tleg.std", factor);
+            status = tleg_beside_pass_colours(reader, reader->root, "image_std", "tleg.std", factor);
     }
     return status == TLEG_OK ? read_resizing(reader) : status;
 }

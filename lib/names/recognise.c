@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-/* Whether PREFIX + name is there, for one of the names, which stand between bars; {} is 0. */
-static bool has(const tleg_file *file, struct tleg_rule_text prefix, const char *names) {
+bool tleg_names_has(const tleg_file *file, struct tleg_rule_text prefix, const char *names) {
     static const struct tleg_capture first = {.layer = {"0", 1}};
     char whole[TLEG_NAMES_TEXT];
     for (const char *name = names; *name;) {
@@ -33,9 +32,9 @@ static int64_t size_of(const tleg_file *file, struct tleg_rule_text prefix, cons
 
 static bool is_of(const tleg_file *file, struct tleg_rule_text prefix, const struct tleg_family *family) {
     for (size_t k = 0; k < TLEG_FAMILY_SIGNS; k++)
-        if (family->with[k] && !has(file, prefix, family->with[k]))
+        if (family->with[k] && !tleg_names_has(file, prefix, family->with[k]))
             return false;
-    if (family->lacks && has(file, prefix, family->lacks))
+    if (family->lacks && tleg_names_has(file, prefix, family->lacks))
         return false;
     if (family->gated &&
         size_of(file, prefix, "blocks.0.mlp.fc1.weight", 0) != 2 * size_of(file, prefix, "blocks.0.mlp.fc2.weight", 1))

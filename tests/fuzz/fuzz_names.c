@@ -53,7 +53,7 @@ int fuzz_input(const uint8_t *data, size_t size) {
     text[size - 1] = '\0';
     const unsigned kind = data[0] % 4;
     const bool rules = kind == 3;
-    const struct tleg_pair pair = {rules ? "" : texts[kind], text};
+    const struct tleg_pair pair = {rules ? "" : data[0] == 'Q' ? "processor_config.json" : texts[kind], text};
     fuzz_need(rules || tleg_file_with_pairs(context, file, &pair, 1, &beside) == TLEG_OK);
     const tleg_status status = tleg_names_read(context, rules ? file : beside, rules ? text : NULL, &named);
     fuzz_need_error(context, status);

@@ -18,7 +18,7 @@ struct options {
     double sure;                                 /* 0: not given */
     const char *labels;
     int32_t top;
-    bool exif;
+    bool exif, sigmoid;
     struct pictures pictures;
 };
 
@@ -55,7 +55,7 @@ static int compare(const void *left, const void *right) {
     return (a->index > b->index) - (a->index < b->index);
 }
 
-/* softmax in double. False when a logit is not finite. */
+/* softmax or sigmoids in double. False when a logit is not finite. */
 static bool rank(struct state *state) {
     int32_t classes = state->source.config.classes;
     double largest = -INFINITY, sum = 0;
@@ -69,7 +69,7 @@ static bool rank(struct state *state) {
         sum += state->guesses[i].p;
     }
     for (int32_t i = 0; i < classes; i++)
-        state->guesses[i].p /= sum;
+        state->guesses[i].p = state->options->sigmoid ? 1 / (1 + exp(-(double)state->logits[i])) : state->guesses[i].p / sum;
     qsort(state->guesses, (size_t)classes, sizeof *state->guesses, compare);
     return true;
 }
@@ -217,6 +217,7 @@ static int run_classify(const struct verb *verb, int argc, char **argv) {
         {"--labels", OPTION_TEXT, &options.labels, 0, 0, NULL},
         {"--top", OPTION_COUNT, &options.top, 1, INT32_MAX, NULL},
         {"--exif", OPTION_FLAG, &options.exif, 0, 0, NULL},
+        {"--sigmoid", OPTION_FLAG, &options.sigmoid, 0, 0, NULL},
         PICTURES_OPTIONS(options.pictures),
         OPTIONS_END,
     };
@@ -240,7 +241,8 @@ static int run_classify(const struct verb *verb, int argc, char **argv) {
 const struct verb verb_classify = {
     .name = "classify",
     .summary = "classify JPEG and PNG pictures",
-    .usage = "tleg classify GENE|MODEL [--depth N | --depth LIST --sure P] [--labels FILE] [--top K] [--exif] IMAGE...",
+    .usage =
+        "tleg classify GENE|MODEL [--depth N | --depth LIST --sure P] [--labels FILE] [--top K] [--sigmoid] [--exif] IMAGE...",
     .details =
         "Pictures are prepared as in training, pixel for pixel as PIL and torchvision do: EXIF orientation, alpha and\n"
         "gamma are ignored, 16 bits are cut to the high byte, they are resized and cropped as the file says. A\n"
@@ -253,6 +255,7 @@ const struct verb verb_classify = {
         "                session, whose memory does not grow\n" EXPANSION_HELP_BUT_DEPTH
         "  --labels FILE class names, one a line, in place of the file's own\n"
         "  --top K       classes to show (5)\n"
+        "  --sigmoid     each class by itself, for classes that do not exclude each other (multi_label_classification)\n"
         "  --exif        apply the EXIF orientation\n" PICTURES_HELP "\n"
         "--json, one object per picture: {\"file\", \"depth\" (which answered), \"layers\" (computed, at all depths asked),\n"
         "\"top\": [{\"index\", \"label\" (null without names), \"p\"}, ...]}\n",

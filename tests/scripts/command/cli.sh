@@ -441,6 +441,12 @@ must test "$(grep -o '"index"' out | wc -l)" -eq 3
 try 0 classify m.st --json --top 1 a.png
 says out '"label":null'
 must test "$(grep -o '"index"' out | wc -l)" -eq 1
+# Sigmoids have the odds whose quotients a softmax has.
+for how in "" --sigmoid; do
+    try 0 classify m.st $how --json --top 2 a.png
+    sed 's/.*"p":\([0-9.e-]*\).*"p":\([0-9.e-]*\).*/\1 \2/' out
+done | awk 'NR == 1 { ratio = $1 / $2 } NR == 2 { found = $1 / (1 - $1) / ($2 / (1 - $2)) }
+    END { exit !(found / ratio > 0.999999 && found / ratio < 1.000001) }' || fail "no sigmoids"
 try 0 classify g.st --depth 2 --labels labels.txt --json a.png
 says out '"label":"фото"'
 printf 'no picture\n' >text.jpg

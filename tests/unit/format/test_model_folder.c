@@ -25,6 +25,7 @@ static void a_folder_is_its_weights_and_texts(void **state) {
     write_model("model.safetensors", "format");
     write_text("config.json", "{\"model_type\": \"vit\"}");
     write_text("preprocessor_config.json", "{}");
+    write_text("processor_config.json", "{\"image_processor\": {}}");
     for (uint32_t flags = 0; flags <= TLEG_OPEN_MAP; flags++)
         for (int k = 0; k < 3; k++) {
             char path[96];
@@ -32,6 +33,7 @@ static void a_folder_is_its_weights_and_texts(void **state) {
             OK(tleg_file_open(context, path, OPEN_WITH(flags, 0), &file));
             assert_string_equal(tleg_file_get_metadata(file, "config.json"), "{\"model_type\": \"vit\"}");
             assert_string_equal(tleg_file_get_metadata(file, "preprocessor_config.json"), "{}");
+            assert_string_equal(tleg_file_get_metadata(file, "processor_config.json"), "{\"image_processor\": {}}");
             assert_string_equal(tleg_file_get_metadata(file, "format"), "here");
             assert_int_equal(tleg_file_get_tensor_count(file), 19);
             float value;

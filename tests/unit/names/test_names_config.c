@@ -20,22 +20,37 @@ static int teardown(void **state) {
 /* Where they are not NULL: other shapes of patch_embed.proj.weight and pos_embed. */
 static const char *patches, *positions;
 
-/* timm's model of depth 2 (12 x 12 pixels, patches of 4, dim 12, hidden 20, 5 classes) beside a text. */
-static tleg_status name_with(const char *key, const char *text, const char *rules, tleg_file **named, unsigned char **bytes) {
-    struct vit_file made;
+/* Where it is not NULL: what stands before all names; a second text beside the weights. */
+static const char *prefix, *second[2];
+
+static void vit_text(struct vit_file *made, const char *key, const char *text) {
     char escaped[2048] = "";
-    size_t size, length = 0;
+    size_t length = 0;
     for (; *text; text++) {
         if (*text == '"' || *text == '\\')
             escaped[length++] = '\\';
         escaped[length++] = *text;
     }
+    vit_key(made, key, escaped);
+}
+
+/* timm's model of depth 2 (12 x 12 pixels, patches of 4, dim 12, hidden 20, 5 classes) beside a text. */
+static tleg_status name_with(const char *key, const char *text, const char *rules, tleg_file **named, unsigned char **bytes) {
+    struct vit_file made;
+    size_t size;
     vit_model(&made, 2);
     if (patches)
         vit_reshape(&made, "patch_embed.proj.weight", patches);
     if (positions)
         vit_reshape(&made, "pos_embed", positions);
-    vit_key(&made, key, escaped);
+    for (int32_t k = 0; k < made.count && prefix; k++) {
+        char name[sizeof made.tensors[k].name];
+        snprintf(name, sizeof name, "%s%.60s", prefix, made.tensors[k].name);
+        strcpy(made.tensors[k].name, name);
+    }
+    vit_text(&made, key, text);
+    if (second[0])
+        vit_text(&made, second[0], second[1]);
     *bytes = vit_bytes(&made, &size);
     tleg_file *file;
     OK(context, tleg_file_parse(context, *bytes, size, &file));
@@ -90,6 +105,39 @@ static void a_hugging_face_config_says_what_shapes_do_not(void **state) {
                                    "\"2\": \"LABEL_2\", \"3\": \"LABEL_3\", \"4\": \"LABEL_4\"}}";
     must_say("config.json", nameless, (const char *const[][2]){{"tleg.labels", NULL}, {NULL, NULL}});
     must_say("config.json", "{\"a\": 1}", (const char *const[][2]){{"tleg.eps", NULL}, {NULL, NULL}}); /* of something else */
+}
+
+/* A list of names, or an object of numbers and names, as timm's label_names is either; and under a prefix, which comes off
+ * later. */
+static void a_timm_configs_labels_are_read(void **state) {
+    (void)state;
+    static const char *const prefixes[] = {NULL, "timm_model."};
+    static const char *const named[][2] = {{"tleg.labels", "[\"a\", \"b\", \"c\", \"d\", \"e\"]"}, {NULL, NULL}};
+    static const char *const wrong[][2] = {
+        {"\"num_features\": 999", "num_features is 999, but the weights have 12"},
+        {"\"model_args\": {\"depth\": 3}", "depth is 3, but the weights have 2"},
+        {"\"label_names\": {\"0\": \"a\", \"1\": \"b\"}", "label_names are 2, but the weights have 5"},
+        {"\"label_names\": {\"0\": \"\", \"1\": \"\", \"2\": \"\", \"3\": \"\", \"9\": \"\"}",
+         "label_names: expected a name for class 4"},
+        {"\"label_names\": [\"a\", [\"b\"], \"c\", \"d\", \"e\"]", "label_names: expected a name for class 1"}};
+    for (size_t p = 0; p < sizeof prefixes / sizeof *prefixes; p++) {
+        prefix = prefixes[p];
+        must_say("config.json", "{\"architecture\": \"x\", \"label_names\": [\"a\", \"b\", \"c\", \"d\", \"e\"]}", named);
+        must_say("config.json",
+                 "{\"architecture\": \"x\", \"label_names\": {\"4\": \"e\", \"0\": \"a\", \"1\": \"b\", \"2\": \"c\", \"3\": "
+                 "\"d\"}}",
+                 named);
+        for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
+            char config[160];
+            tleg_file *file;
+            unsigned char *bytes;
+            snprintf(config, sizeof config, "{\"architecture\": \"x\", %s}", wrong[k][0]);
+            assert_int_equal(name_with("config.json", config, NULL, &file, &bytes), TLEG_ERROR_FORMAT);
+            assert_non_null(strstr(tleg_context_get_error(context), wrong[k][1]));
+            free(bytes);
+        }
+    }
+    prefix = NULL;
 }
 
 static void a_timm_config_says_how_pictures_are_prepared(void **state) {
@@ -249,6 +297,26 @@ static void a_preprocessor_says_mean_std_filter_and_fit(void **state) {
              (const char *const[][2]){{"tleg.mean", "0.5,0.5,0.5"}, {NULL, NULL}});
 }
 
+/* What version 5 of transformers writes of a processor with an image processor in it, which counts before one by itself. */
+static void a_processors_image_processor_comes_first(void **state) {
+    (void)state;
+    static const char within[] =
+        "{\"processor_class\": \"CLIPProcessor\", \"image_processor\": {\"image_processor_type\": "
+        "\"CLIPImageProcessor\", \"size\": {\"shortest_edge\": 16}, \"crop_size\": 12, \"resample\": 2, "
+        "\"image_mean\": [0.5, 0.25, 0.5]}, \"size\": 20, \"resample\": 4}";
+    static const char *const first[][2] = {
+        {"tleg.mean", "0.5,0.25,0.5"}, {"tleg.fit", "crop_floor"}, {"tleg.interpolation", "bilinear"}, {NULL, NULL}};
+    static const char *const alone[][2] = {{"tleg.mean", NULL}, {"tleg.interpolation", "box"}, {NULL, NULL}};
+    must_say("processor_config.json", within, first);
+    must_say("processor_config.json", "{\"image_processor\": null, \"image_mean\": [0.5, 0.25, 0.5], \"resample\": 2}",
+             (const char *const[][2]){{"tleg.mean", NULL}, {"tleg.interpolation", NULL}, {NULL, NULL}});
+    second[0] = "preprocessor_config.json";
+    second[1] = "{\"resample\": 4}";
+    must_say("processor_config.json", within, first);
+    must_say("processor_config.json", "{\"processor_class\": \"CLIPProcessor\"}", alone);
+    second[0] = NULL;
+}
+
 /* Whatever the sizes, the picture is resized to what the text says. */
 static void the_crop_leads_back_to_the_size(void **state) {
     (void)state;
@@ -374,6 +442,44 @@ static void pictures_that_are_not_square_are_said_by_configs(void **state) {
     patches = positions = NULL;
 }
 
+/* OpenCLIP's last norm has one name, and stands where its config says; or else where towers like it have it. */
+static void an_open_clip_config_says_where_the_last_norm_stands(void **state) {
+    (void)state;
+    static const struct {
+        const char *tower, *rules, *name;
+        bool before; /* there is a norm before the blocks */
+    } cases[] = {{"\"pool_type\": \"avg\", \"final_ln_after_pool\": true", NULL, "fc_norm.weight", true},
+                 {"\"pool_type\": \"avg\"", NULL, "norm.weight", false},
+                 {"\"pool_type\": \"avg\"", "tleg.norm = after_pool\n", "fc_norm.weight", true},
+                 {"\"layers\": 1", NULL, "norm.weight", true},
+                 {"\"layers\": 1", NULL, "fc_norm.weight", false}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        static struct vit_file made;
+        char config[160];
+        size_t size;
+        tleg_file *file, *named;
+        memset(&made, 0, sizeof made);
+        vit_add(&made, "visual.conv1.weight", "12,3,4,4");
+        vit_add(&made, "visual.class_embedding", "12");
+        vit_add(&made, "visual.transformer.resblocks.0.ln_1.weight", "12");
+        vit_add(&made, "visual.ln_post.weight", "12");
+        vit_add(&made, "visual.ln_post.bias", "12");
+        if (cases[k].before)
+            vit_add(&made, "visual.ln_pre.weight", "12");
+        snprintf(config, sizeof config, "{\"model_cfg\": {\"vision_cfg\": {%s}}}", cases[k].tower);
+        vit_text(&made, "open_clip_config.json", config);
+        unsigned char *bytes = vit_bytes(&made, &size);
+        OK(context, tleg_file_parse(context, bytes, size, &file));
+        OK(context, tleg_names_read(context, file, cases[k].rules, &named));
+        const char *pool = strstr(cases[k].tower, "avg") ? "mean" : "cls"; /* its own choice */
+        if (!tleg_file_find(named, cases[k].name) || strcmp(tleg_file_get_metadata(named, "tleg.pool"), pool) != 0)
+            fail_msg("%s: no %s, or not of %s", cases[k].tower, cases[k].name, pool);
+        tleg_file_free(named);
+        tleg_file_free(file);
+        free(bytes);
+    }
+}
+
 static void a_hosts_rules_have_their_way(void **state) {
     (void)state;
     tleg_file *named;
@@ -389,6 +495,7 @@ static void a_hosts_rules_have_their_way(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hugging_face_config_says_what_shapes_do_not),
+        cmocka_unit_test(a_timm_configs_labels_are_read),
         cmocka_unit_test(a_timm_config_says_how_pictures_are_prepared),
         cmocka_unit_test(a_timm_config_says_how_rotary_positions_count),
         cmocka_unit_test(a_timm_config_says_heads_that_its_width_does_not),
@@ -396,9 +503,11 @@ int main(void) {
         cmocka_unit_test(an_open_clip_config_says_what_its_tower_is),
         cmocka_unit_test(an_open_clip_config_names_the_activation),
         cmocka_unit_test(a_preprocessor_says_mean_std_filter_and_fit),
+        cmocka_unit_test(a_processors_image_processor_comes_first),
         cmocka_unit_test(the_crop_leads_back_to_the_size),
         cmocka_unit_test(what_contradicts_the_weights_is_named),
         cmocka_unit_test(pictures_that_are_not_square_are_said_by_configs),
+        cmocka_unit_test(an_open_clip_config_says_where_the_last_norm_stands),
         cmocka_unit_test(a_hosts_rules_have_their_way),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -121,6 +121,76 @@ static void what_has_no_place_is_refused_until_rules_say_what_it_is(void **state
     }
 }
 
+/* Beside a config.json a rule for a part adds to what it says: nothing is assumed that it told. */
+static void a_rule_leaves_what_a_config_says(void **state) {
+    (void)state;
+    struct vit_file made;
+    tleg_config info;
+    vit_model(&made, 2);
+    vit_rename(&made, "head.weight", "my.weight");
+    vit_rename(&made, "head.bias", "my.bias");
+    vit_key(&made, "config.json",
+            "{\\\"architecture\\\": \\\"x\\\", \\\"global_pool\\\": \\\"avg\\\", \\\"label_names\\\": [\\\"a\\\", \\\"b\\\", "
+            "\\\"c\\\", \\\"d\\\", \\\"e\\\"]}");
+    assert_int_equal(open_with(&made, "my.* -> head.*", &info), TLEG_OK);
+    assert_int_equal(info.label_count, 5);
+    assert_null(strstr(note, "there are no tleg. keys"));
+    vit_key(&made, "config.json", "{}"); /* which says nothing */
+    assert_int_equal(open_with(&made, "my.* -> head.*", &info), TLEG_OK);
+    assert_non_null(strstr(note, "there are no tleg. keys"));
+}
+
+/* OpenCLIP's projection stands beside a tower of timm's, and is its head. */
+static void a_projection_beside_a_tower_is_its_head(void **state) {
+    (void)state;
+    struct vit_file made;
+    tleg_config info;
+    vit_model(&made, 2);
+    vit_remove(&made, "head.bias");
+    vit_rename(&made, "head.weight", "head.proj.weight");
+    for (int32_t k = 0; k < made.count; k++) {
+        char name[sizeof made.tensors[k].name];
+        snprintf(name, sizeof name, "visual.%s%.60s", strncmp(made.tensors[k].name, "head.", 5) == 0 ? "" : "trunk.",
+                 made.tensors[k].name);
+        strcpy(made.tensors[k].name, name);
+    }
+    assert_int_equal(open_with(&made, NULL, &info), TLEG_OK);
+    assert_int_equal(info.classes, 5);
+    assert_int_equal(info.no_head_bias, 1);
+    assert_non_null(strstr(note, "there are no tleg. keys"));
+    assert_int_equal(info.ignored_count, 0);
+    vit_add(&made, "visual.head.proj.bias", "5");
+    vit_key(&made, "open_clip_config.json",
+            "{\\\"model_cfg\\\": {\\\"vision_cfg\\\": {\\\"timm_model_name\\\": \\\"x\\\", \\\"timm_proj_bias\\\": true}}}");
+    assert_int_equal(open_with(&made, NULL, &info), TLEG_OK);
+    assert_int_equal(info.no_head_bias, 0);
+    vit_rename(&made, "visual.head.proj.weight", "visual.head.mlp.fc1.weight");
+    vit_rename(&made, "visual.head.proj.bias", "visual.head.mlp.fc1.bias");
+    assert_int_equal(open_with(&made, NULL, &info), TLEG_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(tleg_context_get_error(context), "its projection is an MLP"));
+    assert_int_equal(open_with(&made, "visual.head -> nothing", &info), TLEG_OK);
+    assert_int_equal(info.classes, 0);
+}
+
+/* A softmax is not what classes that do not exclude each other have. */
+static void what_is_no_choice_of_one_class_is_noted(void **state) {
+    (void)state;
+    static const char *const kinds[][2] = {
+        {"multi_label_classification", "--sigmoid"}, {"regression", "means nothing"}, {"single_label_classification", NULL}};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        struct vit_file made;
+        char config[160];
+        tleg_config info;
+        vit_model(&made, 2);
+        snprintf(config, sizeof config, "{\\\"model_type\\\": \\\"vit\\\", \\\"problem_type\\\": \\\"%s\\\"}", kinds[k][0]);
+        vit_key(&made, "config.json", config);
+        assert_int_equal(open_with(&made, NULL, &info), TLEG_OK);
+        const char *found = strstr(note, "problem_type");
+        assert_int_equal(found != NULL, kinds[k][1] != NULL);
+        assert_true(!found || (strstr(found, kinds[k][1]) && !strstr(found + 1, "problem_type"))); /* once */
+    }
+}
+
 static void add_named(struct vit_file *made, const char *const *names, size_t count, const char *shape) {
     for (size_t k = 0; k < count; k++)
         vit_add(made, names[k], shape);
@@ -321,6 +391,9 @@ static void learngenes_and_tensors_take_no_rules(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_rule_leaves_what_a_config_says),
+        cmocka_unit_test(a_projection_beside_a_tower_is_its_head),
+        cmocka_unit_test(what_is_no_choice_of_one_class_is_noted),
         cmocka_unit_test(a_model_opens_under_the_names_that_rules_give),
         cmocka_unit_test(a_question_is_answered_when_the_file_is_opened),
         cmocka_unit_test(what_has_no_place_is_refused_until_rules_say_what_it_is),

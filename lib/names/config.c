@@ -474,15 +474,16 @@ static tleg_status put_pool(struct tleg_beside *reader, size_t object, const cha
     const bool all = has_member(reader, args, "pool_include_prefix")
                          ? tleg_beside_is(reader, args, "pool_include_prefix", TLEG_JSON_TRUE)
                          : strstr(name, "test_vit3") != NULL;
-    const bool eva = is_eva(name);
+    const struct tleg_names_facts *facts = reader->facts;
+    const bool eva = is_eva(name), unseen = facts->dim == 0;
     char pool[TLEG_BESIDE_WORD];
     int64_t heads = 0;
     if (strcmp(tleg_beside_word(reader, object, key, pool), "map") != 0)
         return tleg_beside_pass_word(reader, object, key, "tleg.pool", all ? of_all : pools);
-    if (eva && reader->facts->gated)
-        return fail_made(reader, key);       /* whose blocks have a SiLU */
-    if (eva || all || reader->facts->family) /* else the reader of the weights sees what stands before the patches */
-        tleg_beside_put(reader, "tleg.pool", eva || all || reader->facts->prefix == 0 ? "attention" : "patch_attention");
+    if (eva ? facts->gated || (unseen && !strstr(name, "vit_pe_")) : unseen && strstr(name, "_clip_"))
+        return fail_made(reader, key); /* blocks with a SiLU; or what decides is hidden by a prefix, beside a host's rules */
+    if (eva || all || !unseen)         /* else the reader of the weights sees what stands before the patches */
+        tleg_beside_put(reader, "tleg.pool", eva || all || facts->prefix == 0 ? "attention" : "patch_attention");
     const tleg_status status = tleg_beside_integer(reader, args, "attn_pool_num_heads", &heads);
     if (heads > 0)
         tleg_beside_put_integer(reader, "tleg.pool_heads", heads);

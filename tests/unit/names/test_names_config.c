@@ -223,9 +223,7 @@ static void what_a_timm_model_was_made_with_is_read_or_refused(void **state) {
         {"vit_base_patch16_224\", \"model_args\": {\"norm_layer\": \"rmsnorm\"}", "tleg.eps", "1e-6"},
         {"eva02_enormous_patch14_clip_224\", \"model_args\": {\"use_post_norm\": false}", "tleg.branch_norm", "before"},
         {"test_vit3\", \"global_pool\": \"map\"", "tleg.pool", "attention"},
-        {"test_vit3\", \"global_pool\": \"map\", \"model_args\": {\"pool_include_prefix\": false}", "tleg.pool", NULL},
-        {"vit_base_patch16_siglip_224\", \"global_pool\": \"map\"", "tleg.pool",
-         NULL}, /* what stands before the patches says it */
+        {"vit_base_patch16_siglip_224\", \"global_pool\": \"map\"", "tleg.pool", "attention"}, /* no token before the patches */
         {"vit_base_patch16_siglip_224\", \"global_pool\": \"map\", \"model_args\": {\"pool_include_prefix\": true}",
          "tleg.pool", "attention"},
         {"eva_giant_patch14_224\", \"global_pool\": \"map\"", "tleg.pool", "attention"},

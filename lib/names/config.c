@@ -247,6 +247,11 @@ static bool is_plain(const char *name) {
     return !is_eva(name) && tleg_list_begins("vit_ deit beit eva_large flexivit_ aimv2_ test_vit", name);
 }
 
+/* What an argument says, or else the architecture's own choice. */
+static bool is_made(const struct tleg_beside *reader, size_t args, const char *key, bool own) {
+    return has_member(reader, args, key) ? tleg_beside_is(reader, args, key, TLEG_JSON_TRUE) : own;
+}
+
 /* `member` may go on with a quotation mark. */
 static tleg_status fail_made(const struct tleg_beside *reader, const char *member) {
     return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
@@ -315,12 +320,8 @@ static tleg_status put_rotary(struct tleg_beside *reader, const char *name, size
     const bool is_encoder = strstr(name, "vit_pe_") != NULL, is_centred = has_any(name, "_dinov3\0_lingbot\0_sapiens2\0"),
                is_axial = strstr(name, "_rope_") && !strstr(name, "_rope_reg"),
                is_wide = strstr(name, "_rope_reg") || (strstr(name, "eva02_") && !strstr(name, "_enormous"));
-    const bool turns = has_member(reader, args, "use_rot_pos_emb")
-                           ? tleg_beside_is(reader, args, "use_rot_pos_emb", TLEG_JSON_TRUE)
-                           : is_encoder || is_centred || is_axial || is_wide;
-    const bool halves = has_member(reader, args, "rope_rotate_half")
-                            ? tleg_beside_is(reader, args, "rope_rotate_half", TLEG_JSON_TRUE)
-                            : is_centred;
+    const bool turns = is_made(reader, args, "use_rot_pos_emb", is_encoder || is_centred || is_axial || is_wide),
+               halves = is_made(reader, args, "rope_rotate_half", is_centred);
     char rope[TLEG_BESIDE_WORD];
     double offset;
     bool found;
@@ -453,7 +454,7 @@ static tleg_status put_norms(struct tleg_beside *reader, const char *name, size_
     static const char *const norms[][2] = {{"layernorm", "1e-6"}, {"rmsnorm", "1e-6"}, {NULL, NULL}};
     const bool placed = has_member(reader, args, "use_post_norm"), given = has_member(reader, args, "norm_layer");
     char norm[TLEG_BESIDE_WORD], embedded[TLEG_BESIDE_WORD];
-    if (placed ? tleg_beside_is(reader, args, "use_post_norm", TLEG_JSON_TRUE) : norms_after(name))
+    if (is_made(reader, args, "use_post_norm", norms_after(name)))
         tleg_beside_put(reader, "tleg.branch_norm", "after");
     else if (placed)
         tleg_beside_put(reader, "tleg.branch_norm", "before");
@@ -471,9 +472,7 @@ static tleg_status put_norms(struct tleg_beside *reader, const char *name, size_
  * its Vision Transformers pools the patches, unless it is told otherwise. */
 static tleg_status put_pool(struct tleg_beside *reader, size_t object, const char *key, const char *name, size_t args) {
     static const char *const of_all[][2] = {{"token", "cls"}, {"avg", "mean_all"}, {"", NULL}, {NULL, NULL}};
-    const bool all = has_member(reader, args, "pool_include_prefix")
-                         ? tleg_beside_is(reader, args, "pool_include_prefix", TLEG_JSON_TRUE)
-                         : strstr(name, "test_vit3") != NULL;
+    const bool all = is_made(reader, args, "pool_include_prefix", strstr(name, "test_vit3") != NULL);
     const struct tleg_names_facts *facts = reader->facts;
     const bool eva = is_eva(name), unseen = facts->dim == 0;
     char pool[TLEG_BESIDE_WORD];

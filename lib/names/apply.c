@@ -219,6 +219,7 @@ static struct tleg_names_facts facts_of(struct tleg_making *making) {
     int64_t side;
     facts.prefix = side_of(making, "cls_token", 3, 1) + side_of(making, "dist_token", 3, 1) + facts.registers;
     facts.placeless = facts.rows == 0;
+    facts.gated = side_of(making, "blocks.0.mlp.fc1.weight", 2, 0) != facts.hidden;
     if (facts.patch == facts.patch_width && facts.rows > facts.prefix && tleg_size_is_square(facts.rows - facts.prefix, &side))
         facts.image = side * facts.patch;
     return facts;

@@ -215,14 +215,37 @@ static tleg_status pass_colours(struct tleg_beside *reader, size_t pictures) {
     return status == TLEG_OK ? tleg_beside_pass_colours(reader, pictures, "std", "tleg.std", 1) : status;
 }
 
-static const char *const pools[][2] = {{"token", "cls"}, {"avg", "mean"}, {"max", "max"}, {"avgmax", "mean_max"},
-                                       {"map", NULL},    {"", NULL},      {NULL, NULL}};
+static const char *const pools[][2] = {{"token", "cls"},       {"avg", "mean"}, {"max", "max"},
+                                       {"avgmax", "mean_max"}, {"", NULL},      {NULL, NULL}};
 
 /* Whether one of the parts, which end with an empty one, is in the name. */
 static bool has_any(const char *name, const char *parts) {
     while (*parts && !strstr(name, parts))
         parts += strlen(parts) + 1;
     return *parts != '\0';
+}
+
+/* Whether an architecture is of timm's class Eva, whose arguments and attention pooling are others than its Vision
+ * Transformer's. */
+static bool is_eva(const char *name) {
+    return tleg_list_begins("eva_giant eva02_", name) || has_any(name, "vit_pe_\0_rope_\0_dinov3\0_lingbot\0_sapiens2\0");
+}
+
+/* Whether it is of another class, none of which has rotary positions. */
+static bool is_plain(const char *name) {
+    return !is_eva(name) && tleg_list_begins("vit_ deit beit eva_large flexivit_ aimv2_ test_vit", name);
+}
+
+/* What an argument says, or else the architecture's own choice. */
+static bool is_made(const struct tleg_beside *reader, size_t args, const char *key, bool own) {
+    return has_member(reader, args, key) ? tleg_beside_is(reader, args, key, TLEG_JSON_TRUE) : own;
+}
+
+/* `member` may go on with a quotation mark. */
+static tleg_status fail_made(const struct tleg_beside *reader, const char *member) {
+    return tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
+                     "%s: %s: %.*s: expected the architecture's own, found another, which is not computed", reader->label,
+                     reader->name, (int)strcspn(member, "\""), member);
 }
 
 /* Whether a block's norms stand after its branches, as neither names nor shapes of timm's say. */
@@ -266,45 +289,55 @@ static int64_t heads_of(const char *name) {
 
 /* In which grid rotary positions are counted: that which a model was made with, or else its architecture's own. A Perception
  * Encoder's is that of the pictures which its name ends with, whatever the size of its own. */
-static void put_rotary_grid(struct tleg_beside *reader, const char *name, bool is_encoder, size_t made) {
+static void put_rotary_grid(struct tleg_beside *reader, const char *name, bool is_encoder, bool is_wide, size_t made) {
     int64_t height, width;
     if (tleg_beside_pair(reader, made, &height, &width))
         tleg_beside_put_extent(reader, "tleg.rotary_grid", height, width); /* two are refused: it is a square's */
-    else if (is_encoder)
+    else
         tleg_beside_put(reader, "tleg.rotary_grid",
-                        strstr(name, "_224")                           ? "14"
+                        is_wide                                        ? "16"
+                        : !is_encoder                                  ? "none"
+                        : strstr(name, "_224")                         ? "14"
                         : strstr(name, "_336") || strstr(name, "_384") ? "24"
                                                                        : "32");
 }
 
-/* What rotary positions leave nowhere in the weights: what a model was made with, or else its architecture's own. */
+/* Rotary positions, of which the weights have nothing: what a model was made with, or else its architecture's own, whatever
+ * family its tensors have the names of. Of a name that is not known here the family knows more. */
 static tleg_status put_rotary(struct tleg_beside *reader, const char *name, size_t args) {
     static const char *const orders[][2] = {{"ij", "yx"}, {"xy", "xy"}, {NULL, NULL}};
-    const bool is_encoder = strstr(name, "vit_pe_") != NULL, has_own = strstr(name, "_rope_ape_") != NULL;
+    const bool is_encoder = strstr(name, "vit_pe_") != NULL, is_centred = has_any(name, "_dinov3\0_lingbot\0_sapiens2\0"),
+               is_axial = strstr(name, "_rope_") && !strstr(name, "_rope_reg"),
+               is_wide = strstr(name, "_rope_reg") || (strstr(name, "eva02_") && !strstr(name, "_enormous"));
+    const bool turns = is_made(reader, args, "use_rot_pos_emb", is_encoder || is_centred || is_axial || is_wide),
+               halves = is_made(reader, args, "rope_rotate_half", is_centred);
+    char rope[TLEG_BESIDE_WORD];
     double offset;
     bool found;
     tleg_status status = tleg_beside_number(reader, args, "rope_grid_offset", &found, &offset);
-    if (status == TLEG_OK)
-        status = tleg_beside_pass_number(reader, args, "rope_temperature", "tleg.rotary_base");
-    if (status == TLEG_OK)
-        status = tleg_beside_pass_word(reader, args, "rope_grid_indexing", "tleg.rotary_order", orders);
     if (status != TLEG_OK)
         return status;
-    if (found && offset == 1)
-        tleg_beside_put(reader, "tleg.rotary_offset", "1");
-    else if (found && (offset != 0 || is_encoder))
-        tleg_beside_put_number(reader, "tleg.rotary_offset", offset); /* which is refused */
-    if (has_member(reader, args, "rope_rotate_half"))
-        tleg_beside_put(reader, "tleg.rotary_pairs",
-                        tleg_beside_is(reader, args, "rope_rotate_half", TLEG_JSON_TRUE) ? "halves" : "neighbours");
-    put_rotary_grid(reader, name, is_encoder, tleg_beside_member(reader, args, "ref_feat_shape"));
-    if (has_own)
-        tleg_beside_put(reader, "tleg.rotary", "index");
-    if (has_own && !has_member(reader, args, "rope_temperature"))
-        tleg_beside_put(reader, "tleg.rotary_base", "100");
-    if (has_own && !has_member(reader, args, "rope_grid_indexing"))
-        tleg_beside_put(reader, "tleg.rotary_order", "xy");
-    return TLEG_OK;
+    if (!turns || !is_eva(name)) {
+        if (is_eva(name) || is_plain(name))
+            tleg_beside_put(reader, "tleg.rotary", "none");
+        return TLEG_OK;
+    }
+    if (!found)
+        offset = is_encoder && !strstr(name, "_gigantic");
+    if (*tleg_beside_word(reader, args, "rope_type", rope) && strcmp(rope, is_centred ? "dinov3" : "cat") != 0)
+        return fail_made(reader, "rope_type");
+    if (offset != 0 && (is_centred || offset != 1))
+        return fail_made(reader, "rope_grid_offset");
+    tleg_beside_put(reader, "tleg.rotary", is_centred ? "centred" : "index");
+    tleg_beside_put(reader, "tleg.rotary_pairs", halves ? "halves" : "neighbours");
+    tleg_beside_put(reader, "tleg.rotary_offset", offset == 1 ? "1" : "0");
+    put_rotary_grid(reader, name, is_encoder, is_wide, tleg_beside_member(reader, args, "ref_feat_shape"));
+    if (!has_member(reader, args, "rope_temperature"))
+        tleg_beside_put(reader, "tleg.rotary_base", is_centred || is_axial ? "100" : "10000");
+    if (!has_member(reader, args, "rope_grid_indexing"))
+        tleg_beside_put(reader, "tleg.rotary_order", is_encoder || is_axial ? "xy" : "yx");
+    status = tleg_beside_pass_number(reader, args, "rope_temperature", "tleg.rotary_base");
+    return status == TLEG_OK ? tleg_beside_pass_word(reader, args, "rope_grid_indexing", "tleg.rotary_order", orders) : status;
 }
 
 /* The size of pictures, where no position embedding tells it: what the model was made with, or the pictures' own. */
@@ -351,18 +384,33 @@ static tleg_status hold_made(struct tleg_beside *reader, size_t args, const char
     return status;
 }
 
-/* Arguments that leave nothing in the weights and of which an architecture's own choice alone is computed. */
-static tleg_status check_args(const struct tleg_beside *reader, size_t args, const char *architecture) {
-    char rope[TLEG_BESIDE_WORD];
-    tleg_beside_word(reader, args, "rope_type", rope);
-    const bool turns = strstr(architecture, "dinov3") != NULL;
-    const char *wrong = tleg_beside_is(reader, args, "use_rot_pos_emb", TLEG_JSON_FALSE) ? "use_rot_pos_emb"
-                        : *rope && strcmp(rope, turns ? "dinov3" : "cat") != 0           ? "rope_type"
-                                                                                         : NULL;
-    return !wrong ? TLEG_OK
-                  : tleg_fail(reader->context, TLEG_ERROR_UNSUPPORTED,
-                              "%s: %s: %s: expected the architecture's own, found another, which is not computed",
-                              reader->label, reader->name, wrong);
+/* What the arguments begin with that are read, that the weights show, or that learning alone or another size of pictures has a
+ * use for; and those of rotary positions, which the class Eva has. */
+static const char known_args[] =
+    "img_size patch_ in_chans num_ global_pool embed_ depth mlp_ratio qk proj_ init_values attn_drop attn_pool attn_type "
+    "attn_only class_token reg_tokens no_embed pos_ use_abs use_rel use_shared use_pre_t use_post use_fc pre final_norm "
+    "fc_norm "
+    "scale_attn scale_mlp swiglu_ norm_layer act_layer pool_include dynamic_img_size weight_init fix_init head_init drop_",
+                  rotary_args[] =
+                      "use_rot_pos ref_feat rope_type rope_temperature rope_grid rope_rotate rope_shift rope_jitter "
+                      "rope_rescale";
+
+/* An argument that is not known here may be of a part that is not computed, unless it says that there is none (false): but
+ * timm's own order of a patch's numbers is what false is said against. */
+static tleg_status check_args(const struct tleg_beside *reader, size_t args, const char *name) {
+    const bool is_object = tleg_json_kind(reader->json, args) == TLEG_JSON_OBJECT;
+    size_t token = args + 1;
+    for (size_t k = is_object ? tleg_json_size(reader->json, args) : 0; k > 0; k--) {
+        size_t length;
+        const char *key = tleg_json_source(reader->json, token, &length);
+        const enum tleg_json_kind kind = tleg_json_kind(reader->json, token + 1);
+        const bool is_off =
+            kind == TLEG_JSON_NULL || (kind == TLEG_JSON_FALSE && !tleg_list_has("patchify_channels_last", key, length));
+        if (!is_off && !tleg_list_begins(known_args, key) && !(is_eva(name) && tleg_list_begins(rotary_args, key)))
+            return fail_made(reader, key);
+        token = tleg_json_next(reader->json, token + 1);
+    }
+    return TLEG_OK;
 }
 
 /* A model of another width has its architecture's number of heads, which is not known of all. */
@@ -376,39 +424,72 @@ static void put_heads(struct tleg_beside *reader, int64_t given, bool widened, c
 
 /* What a model was made with, beside its architecture's own choices. */
 static tleg_status read_model_args(struct tleg_beside *reader, size_t args, const char *architecture, bool *activation) {
-    int64_t heads = 0, pool_heads = 0;
+    int64_t heads = 0;
     tleg_status status = hold_made(reader, args, architecture);
     if (status == TLEG_OK)
         status = check_args(reader, args, architecture);
     if (status == TLEG_OK)
         status = tleg_beside_integer(reader, args, "num_heads", &heads);
     if (status == TLEG_OK)
-        status = tleg_beside_integer(reader, args, "attn_pool_num_heads", &pool_heads);
-    if (status == TLEG_OK)
         put_heads(reader, heads, has_member(reader, args, "embed_dim"), architecture);
-    if (status == TLEG_OK && pool_heads > 0)
-        tleg_beside_put_integer(reader, "tleg.pool_heads", pool_heads);
-    if (tleg_beside_is(reader, args, "use_post_norm", TLEG_JSON_TRUE))
-        tleg_beside_put(reader, "tleg.branch_norm", "after");
     *activation = tleg_json_kind(reader->json, tleg_beside_member(reader, args, "act_layer")) == TLEG_JSON_STRING;
     return status == TLEG_OK && *activation ? tleg_beside_pass_word(reader, args, "act_layer", "tleg.activation", activations)
                                             : status;
 }
 
-/* What an architecture's name alone tells. */
-static void put_architecture(struct tleg_beside *reader, const char *name, bool activation) {
-    if (norms_after(name))
+/* What the norms are and where they stand. One that an argument names has timm's eps; all are of one kind and have one eps,
+ * that of the embedded patches too. */
+static tleg_status put_norms(struct tleg_beside *reader, const char *name, size_t args) {
+    static const char *const norms[][2] = {{"layernorm", "1e-6"}, {"rmsnorm", "1e-6"}, {NULL, NULL}};
+    const bool placed = has_member(reader, args, "use_post_norm"), given = has_member(reader, args, "norm_layer");
+    char norm[TLEG_BESIDE_WORD], embedded[TLEG_BESIDE_WORD];
+    if (is_made(reader, args, "use_post_norm", norms_after(name)))
         tleg_beside_put(reader, "tleg.branch_norm", "after");
+    else if (placed)
+        tleg_beside_put(reader, "tleg.branch_norm", "before");
+    if (!given)
+        tleg_beside_put(reader, "tleg.eps", has_wide_eps(name) ? "1e-5" : "1e-6"); /* as timm makes them */
+    if (has_member(reader, args, "embed_norm_layer") &&
+        (strcmp(tleg_beside_word(reader, args, "embed_norm_layer", embedded),
+                given ? tleg_beside_word(reader, args, "norm_layer", norm) : "layernorm") != 0 ||
+         (!given && has_wide_eps(name))))
+        return fail_made(reader, "embed_norm_layer");
+    return tleg_beside_pass_word(reader, args, "norm_layer", "tleg.eps", norms);
+}
+
+/* What is read of the tokens. Attention of timm's class Eva pools all of them, and has a GELU whatever the blocks have; that of
+ * its Vision Transformers pools the patches, unless it is told otherwise. */
+static tleg_status put_pool(struct tleg_beside *reader, size_t object, const char *key, const char *name, size_t args) {
+    static const char *const of_all[][2] = {{"token", "cls"}, {"avg", "mean_all"}, {"", NULL}, {NULL, NULL}};
+    const bool all = is_made(reader, args, "pool_include_prefix", strstr(name, "test_vit3") != NULL);
+    const struct tleg_names_facts *facts = reader->facts;
+    const bool eva = is_eva(name), unseen = facts->dim == 0;
+    char pool[TLEG_BESIDE_WORD];
+    int64_t heads = 0;
+    if (strcmp(tleg_beside_word(reader, object, key, pool), "map") != 0)
+        return tleg_beside_pass_word(reader, object, key, "tleg.pool", all ? of_all : pools);
+    if (eva ? facts->gated || (unseen && !strstr(name, "vit_pe_")) : unseen && strstr(name, "_clip_"))
+        return fail_made(reader, key); /* blocks with a SiLU; or what decides is hidden by a prefix, beside a host's rules */
+    if (eva || all || !unseen)         /* else the reader of the weights sees what stands before the patches */
+        tleg_beside_put(reader, "tleg.pool", eva || all || facts->prefix == 0 ? "attention" : "patch_attention");
+    const tleg_status status = tleg_beside_integer(reader, args, "attn_pool_num_heads", &heads);
+    if (heads > 0)
+        tleg_beside_put_integer(reader, "tleg.pool_heads", heads);
+    else
+        tleg_beside_put(reader, "tleg.pool_heads", strstr(name, "vit_pe_core_") ? "8" : "own");
+    return status;
+}
+
+/* What an architecture's name tells of its activation. */
+static void put_activation(struct tleg_beside *reader, const char *name, bool activation) {
     if (!activation && strstr(name, "quickgelu"))
         tleg_beside_put(reader, "tleg.activation", "quick_gelu");
     if (!activation && has_gelu_tanh(name))
         tleg_beside_put(reader, "tleg.activation", "gelu_tanh");
-    tleg_beside_put(reader, "tleg.eps", has_wide_eps(name) ? "1e-5" : "1e-6"); /* as timm makes them */
 }
 
 static tleg_status read_timm(struct tleg_beside *reader) {
     static const char *const fits[][2] = {{"center", "crop"}, {"squash", "squash"}, TLEG_BESIDE_ANY};
-    static const char *const of_all[][2] = {{"token", "cls"}, {"avg", "mean_all"}, {"map", NULL}, {"", NULL}, {NULL, NULL}};
     static const char key[] = "label_names";
     char name[TLEG_BESIDE_WORD];
     bool activation = false;
@@ -416,22 +497,21 @@ static tleg_status read_timm(struct tleg_beside *reader) {
                  pictures = tleg_beside_has(reader, given) ? given : TLEG_BESIDE_ROOT;
     const size_t args = tleg_beside_member(reader, TLEG_BESIDE_ROOT, "model_args");
     const size_t pooled = has_member(reader, args, "global_pool") ? args : TLEG_BESIDE_ROOT;
+    tleg_beside_word(reader, TLEG_BESIDE_ROOT, "architecture", name);
     tleg_status status = hold(reader, TLEG_BESIDE_ROOT, "num_features", reader->facts->dim);
     if (status == TLEG_OK && reader->facts->classes > 0)
         status = hold(reader, TLEG_BESIDE_ROOT, "num_classes", reader->facts->classes);
     if (status == TLEG_OK)
-        status = tleg_beside_pass_word(reader, pooled, "global_pool", "tleg.pool",
-                                       tleg_beside_is(reader, args, "pool_include_prefix", TLEG_JSON_TRUE) ? of_all : pools);
-    tleg_beside_word(reader, TLEG_BESIDE_ROOT, "architecture", name);
+        status = put_pool(reader, pooled, "global_pool", name, args);
     if (status == TLEG_OK)
         status = read_model_args(reader, args, name, &activation);
     if (status == TLEG_OK)
         status = put_rotary(reader, name, args);
     if (status == TLEG_OK)
+        status = put_norms(reader, name, args);
+    if (status == TLEG_OK)
         status = pass_size(reader, pictures);
-    if (strstr(name, "test_vit3")) /* timm's only pool that reads registers */
-        tleg_beside_put(reader, "tleg.pool", "attention");
-    put_architecture(reader, name, activation);
+    put_activation(reader, name, activation);
     if (status == TLEG_OK)
         status = pass_colours(reader, pictures);
     if (status == TLEG_OK)
@@ -479,14 +559,19 @@ static tleg_status read_own_tower(struct tleg_beside *reader, size_t tower, bool
 
 /* One of timm's: what its name tells, and the pool that OpenCLIP gives it. quick_gelu is not for it. */
 static tleg_status read_timm_tower(struct tleg_beside *reader, size_t tower, const char *name) {
-    tleg_status status = tleg_beside_pass_word(reader, tower, "timm_pool", "tleg.pool", pools);
+    const size_t args = tleg_beside_member(reader, tower, "timm_model_kwargs");
+    tleg_status status = put_pool(reader, tower, "timm_pool", name, args);
     if (!has_member(reader, tower, "timm_pool"))
         tleg_beside_put(reader, "tleg.pool", "mean"); /* OpenCLIP's own choice */
     if (tleg_beside_is(reader, tower, "timm_proj_bias", TLEG_JSON_TRUE))
         tleg_beside_put(reader, "tleg.head_bias", "yes");
     put_heads(reader, 0, false, name);
-    put_architecture(reader, name, false);
-    return status == TLEG_OK ? put_rotary(reader, name, tleg_beside_member(reader, tower, "timm_model_kwargs")) : status;
+    put_activation(reader, name, false);
+    if (status == TLEG_OK)
+        status = check_args(reader, args, name);
+    if (status == TLEG_OK)
+        status = put_norms(reader, name, args);
+    return status == TLEG_OK ? put_rotary(reader, name, args) : status;
 }
 
 static tleg_status read_open_clip(struct tleg_beside *reader, size_t object) {

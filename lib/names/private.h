@@ -82,6 +82,7 @@ struct tleg_names_facts { /* of the weights, under the library's names; 0: unkno
     int64_t patch, patch_width;
     int64_t rows, prefix, registers; /* of the position embedding, and of the tokens before the patches */
     bool placeless;                  /* there is no position embedding */
+    bool gated;                      /* fc1 has other rows than fc2 has columns */
     const char *family;              /* by whose names they are known; NULL: none */
 };
 /* Whether a metadata key is a text that tleg_names_config reads. */

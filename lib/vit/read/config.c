@@ -281,7 +281,7 @@ static int32_t likely_heads(const struct tleg_config_reader *reader) {
         return c->dim / 128;
     if (c->qk_norm && c->dim == 3200) /* InternViT-6B */
         return 25;
-    const char *rotary = tleg_file_get_metadata(reader->file, "tleg.rotary");
+    const char *rotary = tleg_read_rotary(reader);
     if (rotary && strcmp(rotary, "centred") == 0) /* DINOv3 */
         return c->dim == 4096 ? 32 : c->dim / 64;
     const bool dinov2 =
@@ -432,14 +432,22 @@ static tleg_status read_norm(struct tleg_config_reader *reader) {
                      places[given - 1]);
 }
 
+const char *tleg_read_rotary(const struct tleg_config_reader *reader) {
+    const char *rotary = tleg_file_get_metadata(reader->file, "tleg.rotary");
+    return rotary && strcmp(rotary, "none") == 0 ? NULL : rotary;
+}
+
 /* What turns queries and keys, and what attention pooling has of its own. */
 static tleg_status read_rotary(struct tleg_config_reader *reader) {
-    static const char *const pairs[] = {"neighbours", "halves", NULL}, *const orders[] = {"yx", "xy", NULL};
+    static const char *const kinds[] = {"index", "centred", "none", NULL}, *const pairs[] = {"neighbours", "halves", NULL},
+                             *const orders[] = {"yx", "xy", NULL};
     tleg_config *c = reader->c;
-    const char *grid = tleg_file_get_metadata(reader->file, "tleg.rotary_grid");
+    const char *grid = tleg_file_get_metadata(reader->file, "tleg.rotary_grid"),
+               *first = tleg_file_get_metadata(reader->file, "tleg.rotary_offset");
     int32_t pair = 0, order = 0;
     bool found;
-    tleg_status status = tleg_read_word(reader, "tleg.rotary", tleg_rotary_words, &c->rotary);
+    tleg_status status = tleg_read_word(reader, "tleg.rotary", kinds, &c->rotary);
+    c->rotary = tleg_read_rotary(reader) ? c->rotary : 0;
     if (status != TLEG_OK || c->rotary == 0)
         return status;
     status = tleg_read_word(reader, "tleg.rotary_pairs", pairs, &pair);
@@ -453,9 +461,9 @@ static tleg_status read_rotary(struct tleg_config_reader *reader) {
             reader->label, (int)patches.height, (int)patches.width);
     if (status == TLEG_OK && grid && strcmp(grid, "own") == 0)
         c->rotary_grid = patches.height; /* which stays what is counted when pictures get another size */
-    else if (status == TLEG_OK)
+    else if (status == TLEG_OK && !(grid && strcmp(grid, "none") == 0))
         status = tleg_read_integer(reader, "tleg.rotary_grid", TLEG_MAX_GRID, &found, &c->rotary_grid);
-    if (status == TLEG_OK)
+    if (status == TLEG_OK && !(first && strcmp(first, "0") == 0))
         status = tleg_read_integer(reader, "tleg.rotary_offset", 1, &found, &c->rotary_offset);
     c->rotary_halves = pair == 2;
     c->rotary_x_first = order == 2;
@@ -471,10 +479,13 @@ static tleg_status read_attention_pool(struct tleg_config_reader *reader) {
     static const char name[] = "attn_pool.mlp.fc1.weight";
     tleg_config *c = reader->c;
     const struct tleg_entry *entry;
+    const char *heads = tleg_file_get_metadata(reader->file, "tleg.pool_heads");
     bool found;
     if (!tleg_config_has_attention_pool(c))
         return TLEG_OK;
-    tleg_status status = tleg_read_integer(reader, "tleg.pool_heads", TLEG_MAX_DIM, &found, &c->pool_heads);
+    tleg_status status = heads && strcmp(heads, "own") == 0
+                             ? TLEG_OK
+                             : tleg_read_integer(reader, "tleg.pool_heads", TLEG_MAX_DIM, &found, &c->pool_heads);
     if (status == TLEG_OK && c->dim % tleg_config_pool_heads(c) != 0)
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT, "%s: tleg.pool_heads: expected a divisor of dim %d, found %d",
                          reader->label, (int)c->dim, (int)tleg_config_pool_heads(c));

@@ -157,7 +157,7 @@ tleg_status tleg_read_image(struct tleg_config_reader *reader) {
     tleg_config *c = reader->c;
     const struct tleg_entry *entry;
     struct tleg_extent grid = {0}, pixels = {0};
-    const bool placeless = tleg_file_get_metadata(reader->file, "tleg.rotary") && !tleg_read_has(reader, "pos_embed");
+    const bool placeless = tleg_read_rotary(reader) && !tleg_read_has(reader, "pos_embed");
     tleg_status status = read_computed(reader);
     if (status == TLEG_OK && (placeless || reader->computed)) {
         status = read_image_key(reader);

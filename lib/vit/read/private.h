@@ -78,6 +78,8 @@ tleg_status tleg_read_plain(struct tleg_config_reader *reader);
 bool tleg_read_is_of_site(const char *name);
 /* Whether the file has a tensor. */
 bool tleg_read_has(const struct tleg_config_reader *reader, const char *name);
+/* tleg.rotary, or NULL where there is none or it says so. */
+const char *tleg_read_rotary(const struct tleg_config_reader *reader);
 /* Whether a name begins with `prefix` and, if `part` is not NULL, holds `part` after it; *name is one that does. */
 bool tleg_read_any(const struct tleg_config_reader *reader, const char *prefix, const char *part, const char **name);
 /* Checks that every tensor of the configuration is there with its shape; counts parameters, sets dtype, and lists the other

@@ -179,7 +179,8 @@ static void a_timm_config_says_how_rotary_positions_count(void **state) {
     static const char *const sides[][2] = {
         {"vit_pe_core_tiny_patch16_384", "24"},    {"vit_pe_core_base_patch16_224", "14"},
         {"vit_pe_core_large_patch14_336", "24"},   {"vit_pe_lang_gigantic_patch14_448", "32"},
-        {"vit_pe_spatial_tiny_patch16_512", "32"}, {"eva02_tiny_patch14_224", NULL}};
+        {"vit_pe_spatial_tiny_patch16_512", "32"}, {"eva02_tiny_patch14_224", "16"},
+        {"vit_small_patch16_rope_224", "none"}};
     char config[256];
     for (size_t k = 0; k < sizeof sides / sizeof *sides; k++) {
         snprintf(config, sizeof config, "{\"architecture\": \"%s\", \"model_args\": {\"img_size\": 12}}", sides[k][0]);
@@ -199,6 +200,38 @@ static void a_timm_config_says_how_rotary_positions_count(void **state) {
                                       {"tleg.rotary_offset", "1"},
                                       {"tleg.rotary_pairs", "halves"},
                                       {NULL, NULL}});
+}
+
+/* An architecture has rotary positions or none, whatever family its tensors have the names of; an argument says otherwise. */
+static void a_timm_architecture_says_which_rotary_positions_it_has(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *args, *kind, *base, *pairs, *order, *offset;
+    } cases[] = {{"vit_base_patch16_clip_224", "", "none", NULL, NULL, NULL, NULL},
+                 {"eva_giant_patch14_224", "", "none", NULL, NULL, NULL, NULL},
+                 {"eva02_enormous_patch14_clip_224", "", "none", NULL, NULL, NULL, NULL},
+                 {"eva_giant_patch14_224", "\"use_rot_pos_emb\": true", "index", "10000", "neighbours", "yx", "0"},
+                 {"eva02_tiny_patch14_224", "\"use_rot_pos_emb\": false", "none", NULL, NULL, NULL, NULL},
+                 {"eva02_tiny_patch14_224", "\"swiglu_mlp\": false", "index", "10000", "neighbours", "yx", "0"},
+                 {"vit_small_patch16_dinov3", "\"num_reg_tokens\": 0", "centred", "100", "halves", "yx", "0"},
+                 {"vit_base_patch16_lingbot", "", "centred", "100", "halves", "yx", "0"},
+                 {"vit_small_patch16_rope_224", "\"use_abs_pos_emb\": true", "index", "100", "neighbours", "xy", "0"},
+                 {"vit_medium_patch16_rope_reg1_gap_256", "\"class_token\": true", "index", "10000", "neighbours", "yx", "0"},
+                 {"vit_pe_core_tiny_patch16_384", "\"global_pool\": \"avg\"", "index", "10000", "neighbours", "xy", "1"},
+                 {"vit_pe_core_tiny_patch16_384", "\"rope_grid_offset\": 0.0", "index", "10000", "neighbours", "xy", "0"},
+                 {"vit_pe_core_gigantic_patch14_448", "", "index", "10000", "neighbours", "xy", "0"},
+                 {"unheard_of", "", NULL, NULL, NULL, NULL, NULL}};
+    char config[256];
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        snprintf(config, sizeof config, "{\"architecture\": \"%s\", \"model_args\": {%s}}", cases[k].name, cases[k].args);
+        must_say("config.json", config,
+                 (const char *const[][2]){{"tleg.rotary", cases[k].kind},
+                                          {"tleg.rotary_base", cases[k].base},
+                                          {"tleg.rotary_pairs", cases[k].pairs},
+                                          {"tleg.rotary_order", cases[k].order},
+                                          {"tleg.rotary_offset", cases[k].offset},
+                                          {NULL, NULL}});
+    }
 }
 
 /* Heads that the width does not tell: an architecture's own, whatever its pictures; of another width they are asked for. */
@@ -229,8 +262,26 @@ static void what_a_timm_model_was_made_with_is_read_or_refused(void **state) {
     must_say(
         "config.json",
         "{\"architecture\": \"eva02_tiny_patch14_224\", \"global_pool\": \"token\", \"model_args\": {\"use_post_norm\": true, "
-        "\"attn_pool_num_heads\": 4, \"global_pool\": \"max\", \"rope_type\": \"cat\"}}",
-        (const char *const[][2]){{"tleg.branch_norm", "after"}, {"tleg.pool_heads", "4"}, {"tleg.pool", "max"}, {NULL, NULL}});
+        "\"attn_pool_num_heads\": 4, \"global_pool\": \"map\", \"rope_type\": \"cat\", \"drop_path_rate\": 0.1, "
+        "\"dynamic_img_pad\": false, \"use_naflex\": null}}",
+        (const char *const[][2]){
+            {"tleg.branch_norm", "after"}, {"tleg.pool_heads", "4"}, {"tleg.pool", "attention"}, {NULL, NULL}});
+    static const char *const cases[][3] = {
+        {"vit_base_patch16_clip_224\", \"model_args\": {\"norm_layer\": \"layernorm\"}", "tleg.eps", "1e-6"},
+        {"vit_base_patch16_224\", \"model_args\": {\"norm_layer\": \"rmsnorm\"}", "tleg.eps", "1e-6"},
+        {"eva02_enormous_patch14_clip_224\", \"model_args\": {\"use_post_norm\": false}", "tleg.branch_norm", "before"},
+        {"test_vit3\", \"global_pool\": \"map\"", "tleg.pool", "attention"},
+        {"vit_base_patch16_siglip_224\", \"global_pool\": \"map\"", "tleg.pool", "attention"}, /* no token before the patches */
+        {"vit_base_patch16_siglip_224\", \"global_pool\": \"map\", \"model_args\": {\"pool_include_prefix\": true}",
+         "tleg.pool", "attention"},
+        {"eva_giant_patch14_224\", \"global_pool\": \"map\"", "tleg.pool", "attention"},
+        {"eva_giant_patch14_224\", \"global_pool\": \"map\"", "tleg.pool_heads", "own"},
+        {"vit_pe_core_tiny_patch16_384\", \"global_pool\": \"map\"", "tleg.pool_heads", "8"}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char config[256];
+        snprintf(config, sizeof config, "{\"architecture\": \"%s}", cases[k][0]);
+        must_say("config.json", config, (const char *const[][2]){{cases[k][1], cases[k][2]}, {NULL, NULL}});
+    }
 }
 
 static void an_open_clip_config_says_what_its_tower_is(void **state) {
@@ -374,7 +425,15 @@ static void what_contradicts_the_weights_is_named(void **state) {
     static const char *const unknown[][3] = {
         {"config.json", "{\"model_type\": \"vit\", \"hidden_act\": \"mish\"}", "hidden_act is \"mish\""},
         {"config.json", "{\"architecture\": \"x\", \"global_pool\": \"last\"}", "global_pool is \"last\""},
-        {"config.json", "{\"architecture\": \"eva02_x\", \"model_args\": {\"use_rot_pos_emb\": false}}", "use_rot_pos_emb"},
+        {"config.json", "{\"architecture\": \"vit_x\", \"model_args\": {\"use_rot_pos_emb\": true}}", "use_rot_pos_emb"},
+        {"config.json", "{\"architecture\": \"vit_x_dinov3\", \"model_args\": {\"rope_grid_offset\": 1}}", "rope_grid_offset"},
+        {"config.json", "{\"architecture\": \"x\", \"model_args\": {\"norm_layer\": \"simplenorm\"}}", "norm_layer is"},
+        {"config.json", "{\"architecture\": \"vit_clip_\", \"model_args\": {\"embed_norm_layer\": \"layernorm\"}}",
+         "embed_norm_layer"},
+        {"config.json", "{\"architecture\": \"x\", \"model_args\": {\"depth\": 2, \"attn_gated\": true}}",
+         "attn_gated: expected"},
+        {"config.json", "{\"architecture\": \"x\", \"model_args\": {\"patchify_channels_last\": false}}",
+         "patchify_channels_last"},
         {"config.json", "{\"architecture\": \"eva02_x\", \"model_args\": {\"rope_type\": \"dinov3\"}}", "rope_type"},
         {"open_clip_config.json",
          "{\"model_cfg\": {\"vision_cfg\": {\"timm_model_name\": \"x\", \"timm_pool\": \"abs_attn\"}}}",
@@ -498,6 +557,7 @@ int main(void) {
         cmocka_unit_test(a_timm_configs_labels_are_read),
         cmocka_unit_test(a_timm_config_says_how_pictures_are_prepared),
         cmocka_unit_test(a_timm_config_says_how_rotary_positions_count),
+        cmocka_unit_test(a_timm_architecture_says_which_rotary_positions_it_has),
         cmocka_unit_test(a_timm_config_says_heads_that_its_width_does_not),
         cmocka_unit_test(what_a_timm_model_was_made_with_is_read_or_refused),
         cmocka_unit_test(an_open_clip_config_says_what_its_tower_is),

@@ -323,6 +323,19 @@ static void rotary_positions_are_said_by_keys(void **state) {
         vit_apply(&spoilt, faults[k].edit, faults[k].a, faults[k].b);
         must_refuse(&spoilt, &faults[k], k == 4 ? 0 : 3, false);
     }
+    struct vit_file none = made; /* words that say what is so without the key */
+    vit_apply(&none, '=', "tleg.rotary_grid", "none");
+    vit_apply(&none, '=', "tleg.rotary_offset", "0");
+    read_good(&none, 3, false, &config);
+    assert_true(config.c.rotary == TLEG_ROTARY_CENTRED && config.c.rotary_grid == 0 && config.c.rotary_offset == 0);
+    tleg_config_free(&config);
+    vit_apply(&none, '=', "tleg.rotary", "none");
+    read_good(&none, 3, false, &config);
+    assert_int_equal(config.c.rotary, 0);
+    tleg_config_free(&config);
+    const struct vit_fault placeless = {'-', "pos_embed", NULL, {"pos_embed"}, 0};
+    vit_apply(&none, placeless.edit, placeless.a, placeless.b);
+    must_refuse(&none, &placeless, 3, false);
     vit_remove(&made, "pos_embed");
     vit_key(&made, "tleg.image_size", "20");
     read_good(&made, 3, false, &config);

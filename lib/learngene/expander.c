@@ -3,8 +3,6 @@
 #include "image/picture.h"
 #include "learngene/gene.h"
 
-#include <math.h>
-
 /* ---- options: what the models will look like ---- */
 
 static tleg_status check_options(tleg_context *context, const tleg_expander_options *o, const tleg_config *gene) {
@@ -168,8 +166,10 @@ static tleg_status read_tensor(tleg_context *context, void *source, size_t first
                                const float **numbers) {
     const struct tensor_source *from = source;
     const tleg_status status = tleg_gene_numbers(context, from->gene, from->tensor, first, count, room, numbers);
-    if (status == TLEG_OK && from->largest)
-        *from->largest = fmaxf(*from->largest, tleg_largest(*numbers, count));
+    if (status == TLEG_OK && from->largest) {
+        const float part = tleg_largest(*numbers, count);
+        *from->largest = part > *from->largest ? part : *from->largest;
+    }
     return status;
 }
 

@@ -389,8 +389,8 @@ static tleg_status hold_made(struct tleg_beside *reader, size_t args, const char
 static const char known_args[] =
     "img_size patch_ in_chans num_ global_pool embed_ depth mlp_ratio qk proj_ init_values attn_drop attn_pool attn_type "
     "attn_only class_token reg_tokens no_embed pos_ use_abs use_rel use_shared use_pre_t use_post use_fc pre final_norm "
-    "fc_norm "
-    "scale_attn scale_mlp swiglu_ norm_layer act_layer pool_include dynamic_img_size weight_init fix_init head_init drop_",
+    "fc_norm scale_attn scale_mlp swiglu_ norm_layer act_layer pool_include dynamic_img_size strict_img weight_init fix_init "
+    "head_init drop_",
                   rotary_args[] =
                       "use_rot_pos ref_feat rope_type rope_temperature rope_grid rope_rotate rope_shift rope_jitter "
                       "rope_rescale";

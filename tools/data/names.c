@@ -30,15 +30,26 @@ static int by_text(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Room for one more: a file's labels may be tens of thousands, each of which is a class. */
+static bool grow(struct names *names) {
+    if (names->count < names->capacity)
+        return true;
+    const size_t capacity = 2 * names->count + 16;
+    char **items = realloc(names->items, capacity * sizeof *items);
+    if (items) {
+        names->items = items;
+        names->capacity = capacity;
+    }
+    return items != NULL;
+}
+
 /* Takes the name over. */
 static int add(const struct invocation *call, struct names *names, char *name) {
-    char **items = name ? realloc(names->items, (names->count + 1) * sizeof *items) : NULL;
-    if (!items) {
+    if (!name || !grow(names)) {
         free(name);
         return tool_fail_memory(call);
     }
-    names->items = items;
-    items[names->count++] = name;
+    names->items[names->count++] = name;
     return EXIT_DONE;
 }
 

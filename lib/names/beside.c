@@ -25,6 +25,10 @@ bool tleg_beside_has(const struct tleg_beside *reader, size_t token) {
     return kind != TLEG_JSON_NONE && kind != TLEG_JSON_NULL;
 }
 
+bool tleg_beside_has_member(const struct tleg_beside *reader, size_t object, const char *key) {
+    return tleg_beside_has(reader, tleg_beside_member(reader, object, key));
+}
+
 tleg_status tleg_beside_number(const struct tleg_beside *reader, size_t object, const char *key, bool *found, double *value) {
     const size_t token = tleg_beside_member(reader, object, key);
     size_t length;
@@ -116,8 +120,7 @@ tleg_status tleg_beside_pass_word(struct tleg_beside *reader, size_t object, con
                      reader->label, reader->name, from, text);
 }
 
-tleg_status tleg_beside_pass_colours(struct tleg_beside *reader, size_t object, const char *from, const char *key,
-                                     double factor) {
+static tleg_status pass_three(struct tleg_beside *reader, size_t object, const char *from, const char *key, double factor) {
     const size_t list = tleg_beside_member(reader, object, from);
     const size_t count = tleg_json_kind(reader->json, list) == TLEG_JSON_ARRAY ? tleg_json_size(reader->json, list) : 0;
     if (!tleg_beside_has(reader, list))
@@ -141,6 +144,12 @@ tleg_status tleg_beside_pass_colours(struct tleg_beside *reader, size_t object, 
     }
     tleg_text_byte(&reader->text, '\n');
     return TLEG_OK;
+}
+
+tleg_status tleg_beside_pass_colours(struct tleg_beside *reader, size_t object, const char *mean, const char *std,
+                                     double factor) {
+    const tleg_status status = pass_three(reader, object, mean, "tleg.mean", factor);
+    return status == TLEG_OK ? pass_three(reader, object, std, "tleg.std", factor) : status;
 }
 
 /* ---- pictures and patches, which need not be square ---- */

@@ -20,6 +20,7 @@ enum { TLEG_BESIDE_ROOT = 0, TLEG_BESIDE_WORD = 64 };
 /* The value of a member, or a token of kind NONE. */
 size_t tleg_beside_member(const struct tleg_beside *reader, size_t object, const char *key);
 bool tleg_beside_has(const struct tleg_beside *reader, size_t token); /* it is there, and not null */
+bool tleg_beside_has_member(const struct tleg_beside *reader, size_t object, const char *key);
 bool tleg_beside_is(const struct tleg_beside *reader, size_t object, const char *key, enum tleg_json_kind kind);
 /* A number; *found is false when the member is absent. FORMAT when it is something else, as below. */
 tleg_status tleg_beside_number(const struct tleg_beside *reader, size_t object, const char *key, bool *found, double *value);
@@ -43,9 +44,30 @@ tleg_status tleg_beside_pass_word(struct tleg_beside *reader, size_t object, con
                                   const char *const (*words)[2]);
 #define TLEG_BESIDE_ANY                                                                                                        \
     { NULL, "" }
-/* Mean or std: three numbers or one, of pictures whose pixels are taken times `factor` rather than / 255. */
-tleg_status tleg_beside_pass_colours(struct tleg_beside *reader, size_t object, const char *from, const char *key,
+/* Mean and std, members of these names: three numbers or one, of pictures whose pixels are taken times `factor` rather than
+ * / 255. */
+tleg_status tleg_beside_pass_colours(struct tleg_beside *reader, size_t object, const char *mean, const char *std,
                                      double factor);
+
+/* ---- held.c: what configurations of all kinds say of the weights ---- */
+/* Hugging Face's id2label and timm's label_names: an object of numbers and names, or a list of names. Those that say nothing
+ * (LABEL_0) are left out. So are, unless `all`, those of another number of classes, which nobody set. */
+tleg_status tleg_beside_pass_labels(struct tleg_beside *reader, size_t object, const char *key, bool all);
+/* FORMAT where a member is another number than the weights have; 0: either is not known. */
+tleg_status tleg_beside_hold(const struct tleg_beside *reader, size_t object, const char *key, int64_t weights);
+/* Whether a position embedding of so many rows may be that of such pictures: all tokens before the patches may have a row, or
+ * all but the registers, or none. */
+bool tleg_beside_fits_rows(const struct tleg_names_facts *facts, int64_t height, int64_t width);
+/* Pictures of this size, where there is no position embedding or they fit it. */
+void tleg_beside_put_image(struct tleg_beside *reader, int64_t height, int64_t width);
+/* For tleg_beside_pass_word. */
+extern const char *const tleg_beside_activations[][2], *const tleg_beside_filters[][2];
+
+/* ---- timm.c ---- */
+tleg_status tleg_beside_timm(struct tleg_beside *reader);
+/* A tower of OpenCLIP that is one of timm's: what its name tells, and the pool that OpenCLIP gives it. quick_gelu is not for
+ * it. */
+tleg_status tleg_beside_timm_tower(struct tleg_beside *reader, size_t tower, const char *name);
 
 /* ---- processor.c: the image processor at `root` ---- */
 tleg_status tleg_beside_pictures(struct tleg_beside *reader);

@@ -176,11 +176,8 @@ tleg_status tleg_beside_pictures(struct tleg_beside *reader) {
             tleg_text_put(&reader->text, text);
         }
         tleg_text_byte(&reader->text, '\n');
-    } else {
-        if (status == TLEG_OK)
-            status = tleg_beside_pass_colours(reader, reader->root, "image_mean", "tleg.mean", factor);
-        if (status == TLEG_OK)
-            status = tleg_beside_pass_colours(reader, reader->root, "image_std", "tleg.std", factor);
+    } else if (status == TLEG_OK) {
+        status = tleg_beside_pass_colours(reader, reader->root, "image_mean", "image_std", factor);
     }
     return status == TLEG_OK ? read_resizing(reader) : status;
 }

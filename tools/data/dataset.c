@@ -12,7 +12,7 @@
 static int take_folder(const struct invocation *call, struct dataset *set) {
     const struct folder *folder = &set->folder;
     struct sample *samples = dataset_add_samples(call, set, folder->image_count);
-    struct names names = {calloc(folder->class_count + 1, sizeof(char *)), folder->class_count, 0};
+    struct names names = {calloc(folder->class_count + 1, sizeof(char *)), folder->class_count, folder->class_count + 1};
     bool whole = samples && names.items;
     for (size_t i = 0; whole && i < folder->class_count; i++)
         whole = (names.items[i] = strdup(folder->classes[i].name)) != NULL;
@@ -125,7 +125,7 @@ static void free_classes(struct dataset *set) {
 
 /* One list of pictures, for --val-every. */
 int dataset_take_features(const struct invocation *call, struct dataset *set, int32_t count) {
-    struct names names = {calloc((size_t)count + 1, sizeof(char *)), (size_t)count, 0};
+    struct names names = {calloc((size_t)count + 1, sizeof(char *)), (size_t)count, (size_t)count + 1};
     bool whole = names.items != NULL;
     for (int32_t i = 0; i < count && whole; i++)
         whole = (names.items[i] = dataset_text(call, "%d", (int)i)) != NULL;

@@ -1,6 +1,7 @@
 /* Walks DIR/class/.../image. */
 #include "folder.h"
 
+#include "base/grow.h"
 #include "base/label.h"
 #include "base/text.h"
 #include "visits.h"
@@ -44,17 +45,6 @@ static int fail(const struct listing *list, const char *format, ...) {
 
 static int fail_memory(const struct listing *list) {
     return fail(list, "no memory to list the images");
-}
-
-/* Room for one more item of `size` bytes; NULL, with the old items kept, when there is no memory. */
-static void *grow(void *items, size_t count, size_t *capacity, size_t size) {
-    if (count < *capacity)
-        return items;
-    const size_t more = *capacity == 0 ? 16 : 2 * *capacity;
-    void *grown = more > SIZE_MAX / size ? NULL : realloc(items, more * size);
-    if (grown != NULL)
-        *capacity = more;
-    return grown;
 }
 
 static char *join(const char *dir, const char *name) {

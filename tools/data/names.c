@@ -1,6 +1,7 @@
 /* Lists of names and whole files. */
 #include "private.h"
 
+#include "base/grow.h"
 #include "base/lines.h"
 #include "base/read_file.h"
 #include <dirent.h>
@@ -30,26 +31,15 @@ static int by_text(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Room for one more: a file's labels may be tens of thousands, each of which is a class. */
-static bool grow(struct names *names) {
-    if (names->count < names->capacity)
-        return true;
-    const size_t capacity = 2 * names->count + 16;
-    char **items = realloc(names->items, capacity * sizeof *items);
-    if (items) {
-        names->items = items;
-        names->capacity = capacity;
-    }
-    return items != NULL;
-}
-
 /* Takes the name over. */
 static int add(const struct invocation *call, struct names *names, char *name) {
-    if (!name || !grow(names)) {
+    char **items = name ? grow(names->items, names->count, &names->capacity, sizeof *items) : NULL;
+    if (!items) {
         free(name);
         return tool_fail_memory(call);
     }
-    names->items[names->count++] = name;
+    names->items = items;
+    items[names->count++] = name;
     return EXIT_DONE;
 }
 

@@ -20,7 +20,7 @@ __attribute__((format(printf, 2, 3))) char *dataset_text(const struct invocation
 
 struct names {
     char **items;
-    size_t count, capacity; /* capacity 0: as many as there are */
+    size_t count, capacity;
 };
 
 /* The names in a folder that `wanted` accepts, sorted; not those of folders, devices and the like. */

@@ -141,25 +141,29 @@ def make(settings):
     """{name: Run}, in the order in which they run; what a run needs stands before it."""
     planner, depths, targets = Planner(settings), settings["depths"], settings["targets"]
     first, *others = settings["seeds"]
+    compared, *others_compared = settings["compared_seeds"]
     middle = [middle_depth(settings)]
     planner.half_the_training(first, middle)
     planner.half_the_training(first, depths[::-1])
-    planner.other_starts(first, middle)
+    planner.other_starts(compared, middle)
     planner.transfer(first, middle, targets[:1])
-    planner.constrained(first, middle)
+    planner.constrained(compared, middle)
     for seed in others:
         planner.half_the_training(seed, depths)
+    for seed in others_compared:
         planner.other_starts(seed, middle)
-    planner.other_starts(first, depths)
+    planner.other_starts(compared, depths)
     planner.transfer(first, depths, targets[:1])
     planner.transfer(first, middle, targets[1:])
     planner.rates(first, middle[0])
     planner.other_genes(first, depths[::-1])
     for seed in others:
         planner.transfer(seed, depths, targets[:1])
+    for seed in others_compared:
         planner.other_starts(seed, depths)
-    for seed in settings["seeds"]:
+    for seed in settings["compared_seeds"]:
         planner.constrained(seed, depths)
+    for seed in settings["seeds"]:
         planner.transfer(seed, depths, targets)
         planner.longer_transfer(seed, middle[0])
     return planner.runs

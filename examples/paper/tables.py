@@ -1,4 +1,5 @@
 """Markdown tables and SVG charts from the results, put between the markers of docs/experiments.md."""
+import copy
 import math
 import re
 import sys
@@ -12,10 +13,11 @@ NOT_RUN = "not run yet"
 
 
 class Results:
-    """The results that are there, found by what their runs are."""
+    """The results that are there, found by what their runs are; of the seeds of settings.json's `seeds`, if not `among` others."""
 
     def __init__(self, settings, runs, folder):
         self.settings, self.runs, self.made, self.used = settings, runs, {}, set()
+        self.seeds = settings["seeds"]
         for name in self.runs:
             path = folder / f"{name}.json"
             if path.exists():
@@ -30,10 +32,17 @@ class Results:
             now = alike.settings_of(self.runs[name], self.settings, taught, extra)
             alike.check(folder / f"{name}.json", result, now)
 
+    def among(self, seeds):
+        """The same results, of these seeds alone."""
+        others = copy.copy(self)
+        others.seeds = seeds
+        return others
+
     def find(self, **wanted):
         """The results, one a seed, of the runs that are so; without a word, at the usual learning rate."""
         wanted = {"rate": "", **wanted}
-        found = [run for run in self.runs.values() if all(getattr(run, key) == value for key, value in wanted.items())]
+        found = [run for run in self.runs.values()
+                 if run.seed in self.seeds and all(getattr(run, key) == value for key, value in wanted.items())]
         names = [run.name for run in found if run.name in self.made]
         self.used.update(names)
         return [self.made[name] for name in names]
@@ -105,20 +114,22 @@ def half(results):
     return markdown(["", *depths_head(s)], rows)
 
 
-def rows_of(names, s):
-    """(start, title, seeds, which of them): the gene's first seed stands alone too, for rows to be compared with that have no other."""
+def rows_of(names, seeds):
+    """(start, title, seeds, which of them): the gene's seeds stand alone too, for cells to be compared with that have no other."""
     for start in names:
-        title, seeds = starts.TITLES[start], s["seeds"]
+        title = starts.TITLES[start]
         yield start, title, len(seeds), {}
         if start == "gene2" and len(seeds) > 1:
-            yield start, f"{title}, first seed alone", 1, {"seed": seeds[0]}
+            for seed in seeds:
+                yield start, f"{title}, seed {seed} alone", 1, {"seed": seed}
 
 
 def others(results):
     """b"""
     s = results.settings
+    results = results.among(s["compared_seeds"])
     depths, epochs, rows = s["depths"], s["compare_epochs"], []
-    for start, title, seeds, which in rows_of(s["compared"], s):
+    for start, title, seeds, which in rows_of(s["compared"], results.seeds):
         rows.append([title, results.stored("cifar10", start), *(cell(results.untuned(start, depth, **which), seeds) for depth in depths),
                      *(cell(results.tuned(start, depth, epochs, **which), seeds) for depth in depths)])
     return markdown(["", "numbers stored", *depths_head(s, "{} untuned"), *depths_head(s, "{} tuned")], rows)
@@ -252,8 +263,9 @@ def longer_transfer(results):
 def by_byte(results):
     """e"""
     s = results.settings
+    results = results.among(s["compared_seeds"])
     depths, epochs, rows = s["depths"], s["compare_epochs"], []
-    for start, title, seeds, which in rows_of(("gene1", "gene2", "gene3", "gene4"), s):
+    for start, title, seeds, which in rows_of(("gene1", "gene2", "gene3", "gene4"), results.seeds):
         stored = results.one("numbers", kind="learn", data="cifar10", start=start)
         rows.append([title, number(stored and 2 * stored),
                      *(cell(results.untuned(start, depth, **which), seeds) for depth in depths),
@@ -284,6 +296,7 @@ def half_chart(results):
 
 def byte_chart(results):
     s, panels = results.settings, {}
+    results = results.among(s["compared_seeds"])
     for depth in s["depths"]:
         lines = {"untuned": [], "constrained": [], "free": []}
         for start in ("gene1", "gene2", "gene3", "gene4"):

@@ -37,7 +37,7 @@ static void name_of(const tleg_trainer *t, int kind, int64_t index, char name[ST
 
 /* ---- what is kept besides: numbers as text ---- */
 
-enum { OWN_PAIRS = 5, OWN_TEXT = 1024 };
+enum { OWN_PAIRS = 5, OWN_TEXT = 2048 }; /* of a setup less than half, were each word there and at its longest */
 
 struct own_pairs {
     char random[OWN_TEXT], steps[OWN_TEXT], setup[OWN_TEXT];

@@ -220,6 +220,86 @@ static tleg_learngene *new_gene(const char *schedule, double eps) {
     return gene;
 }
 
+/* Whatever is set, and however many digits its numbers have, the setup is whole, and is the same again. */
+static void a_setup_of_any_length_is_kept_whole(void **state) {
+    (void)state;
+    const double weights[TRAINER_CLASSES] = {1, 2, 3, 4, 5};
+    tleg_config config = {.struct_size = sizeof config,
+                          .image_size = 16,
+                          .image_width = 8,
+                          .patch_size = 4,
+                          .patch_width = 2,
+                          .dim = 32,
+                          .heads = 2,
+                          .attention_dim = 48,
+                          .hidden = 40,
+                          .classes = TRAINER_CLASSES,
+                          .class_token = 1,
+                          .registers = 3,
+                          .unplaced = 1,
+                          .pool = TLEG_POOL_PATCH_ATTENTION,
+                          .pool_heads = 4,
+                          .pool_hidden = 24,
+                          .representation = 16,
+                          .gated = 1,
+                          .layer_scale = 1,
+                          .norm_before = 1,
+                          .attention_norm = 1,
+                          .mlp_norm = 1,
+                          .qk_norm = 1,
+                          .pixel_norm = 1,
+                          .rms = 1,
+                          .patch_norm = 1,
+                          .no_proj_bias = 1,
+                          .no_mlp_bias = 1,
+                          .rotary = TLEG_ROTARY_CENTRED,
+                          .rotary_halves = 1,
+                          .rotary_x_first = 1,
+                          .rotary_grid = 4,
+                          .rotary_base = 98.765432109876541,
+                          .eps = 1.2345678901234567e-06};
+    tleg_trainer_options options = {.struct_size = sizeof options,
+                                    .batch = 1,
+                                    .depth_mode = TLEG_DEPTH_SANDWICH,
+                                    .depth_least = 2,
+                                    .depth_most = 1000,
+                                    .optimiser = TLEG_OPTIMISER_MUON,
+                                    .nesterov = -1,
+                                    .momentum = 0.91234567890123452,
+                                    .in_place = 0.51234567890123455,
+                                    .alpha = 0.012345678901234567,
+                                    .tau = 1.2345678901234567,
+                                    .smoothing = 0.012345678901234567,
+                                    .weight_decay = 0.012345678901234567,
+                                    .beta1 = 0.91234567890123452,
+                                    .beta2 = 0.99123456789012341,
+                                    .epsilon = 1.2345678901234567e-08,
+                                    .clip = 1.2345678901234567,
+                                    .drop_path = 0.012345678901234567,
+                                    .ema = 0.99123456789012341,
+                                    .ema_warmup = 1,
+                                    .class_weights = weights,
+                                    .freeze = TLEG_PART_NORM,
+                                    .teacher_mean = TLEG_TEACHER_MEAN_OVER_IMAGES,
+                                    .seed = UINT64_MAX,
+                                    .ranks = 1000};
+    tleg_learngene *gene = NULL;
+    OK(plain, tleg_learngene_create(plain, &config, 1, &gene));
+    tleg_trainer *trainer = NULL;
+    OK(plain, tleg_trainer_create(plain, gene, &options, &trainer));
+    const char *path = support_scratch("state.safetensors");
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+    tleg_file *file = NULL;
+    OK(plain, tleg_file_open(plain, path, NULL, &file));
+    const char *setup = tleg_file_get_metadata(file, "tleg.trainer.setup");
+    assert_true(strlen(setup) > 800);
+    assert_string_equal(setup + strlen(setup) - strlen("dtype=F32 "), "dtype=F32 ");
+    tleg_file_free(file);
+    OK(plain, tleg_trainer_load(plain, trainer, path));
+    tleg_trainer_free(trainer);
+    tleg_learngene_free(gene);
+}
+
 /* The same tensors under the same names, but used at other places or otherwise. */
 static void another_schedule_and_another_eps_are_refused(void **state) {
     (void)state;
@@ -486,6 +566,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(another_optimiser_is_refused),
         cmocka_unit_test(other_frozen_parts_rates_and_weights_are_refused),
         cmocka_unit_test(a_setup_without_a_dtype_is_of_f32),
+        cmocka_unit_test(a_setup_of_any_length_is_kept_whole),
         cmocka_unit_test(another_schedule_and_another_eps_are_refused),
         cmocka_unit_test(a_damaged_state_is_refused_and_changes_nothing),
         cmocka_unit_test(a_state_with_numbers_that_no_step_leaves_is_refused),

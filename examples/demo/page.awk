@@ -79,7 +79,7 @@ function accuracy(    i, best, d) {
     accuracy_chart()
     printf "<figcaption>Differences inside the intervals mean little."
     if (learned_to)
-        printf " Training saw depths %d to %d alone.", learned_from, learned_to
+        printf " The file says that it was learned at depths %d to %d.", learned_from, learned_to
     if (own_images)
         printf " The file keeps its own scores, on %s pictures (%s).", commas(own_images), esc(own_on)
     if (reference_name == "PyTorch")

@@ -37,17 +37,17 @@ typedef struct tleg_expander_options {
  * for every depth: bytes(depth) = bytes_fixed + depth * bytes_per_layer, exactly; ms(depth) likewise, for a whole batch, as
  * measured. Should layers ever differ, `bytes` and `ms` stay exact and the lines become the nearest that lie above.
  *
- * Milliseconds are those of an elastic session; a materialised model is as fast or a little faster. They are the least of many
- * runs, what the machine can do while nothing else wants it (on one thread by that thread's own clock, so that it holds on a
- * busy machine too): `spread` says how much longer a run in the middle of them took, and so what to expect beside the work that
- * was there meanwhile. */
+ * Milliseconds are the least of many runs, what the machine can do while nothing else wants it. On one thread they are by that
+ * thread's own clock, and hold on a busy machine too; several threads need as many cores that are free now and then, and where
+ * other work never leaves them they are too long. `spread` says how much longer a run in the middle took by the wall's clock,
+ * and so what to expect beside the work that was there meanwhile: many times as long where that work went first. */
 typedef struct tleg_cost {
     uint32_t struct_size; /* sizeof(tleg_cost) */
     int32_t least_depth;  /* the schedule's number of segments; 1 without one */
     uint64_t bytes;       /* of the depth that was asked for */
     uint64_t bytes_fixed;
     uint64_t bytes_per_layer;
-    double ms; /* of that depth; 0 when not measured, as are the two below */
+    double ms; /* a materialised model's, of that depth; 0 when not measured, as are the two below */
     double ms_fixed;
     double ms_per_layer;
     uint64_t bytes_peak;    /* of that depth: the most that is held at once by a host that has the expander, expands a model,
@@ -57,9 +57,13 @@ typedef struct tleg_cost {
     int32_t batch;          /* the images at once that all of this is for */
     int32_t runs;           /* of each of two depths that were measured; 0: none */
     uint64_t parameters;    /* numbers that a model of that depth holds */
+    double ms_elastic;      /* an elastic session's, of that depth: it forms each layer anew, the longer the more tensors a
+                               segment has; 0 when not measured, as are the two below */
+    double ms_elastic_fixed;
+    double ms_elastic_per_layer;
 } tleg_cost;
 
-/* What is held, and so what the bytes of a budget limit, once it is made: opening a file takes some 20 to 180 KB beside what it
+/* What is held and run, and so what a budget limits, once it is made: opening a file takes some 20 to 180 KB beside what it
  * makes. */
 typedef int32_t tleg_holding;
 enum {
@@ -77,10 +81,11 @@ typedef struct tleg_budget {
     double margin;         /* 0 to 1e6: milliseconds count (1 + margin) times what was measured; tleg_cost.spread is one */
     tleg_holding holding;  /* TLEG_HOLDING_* (EXPANDED) */
     int32_t any_depth;     /* 1: depths that were not learned are answers too */
-    const tleg_cost *cost; /* milliseconds measured earlier: nothing is measured (NULL). With this batch, of an expander of the
-                              same network, element type and image, on as many threads, at this level, on a machine like this:
-                              bytes_fixed, bytes_per_layer and bytes_elastic, where they are not 0, are compared, and others
-                              refused (ARGUMENT), as they may be after an update of the library: measure anew */
+    const tleg_cost *cost; /* milliseconds measured earlier, of what this holding runs: nothing is measured (NULL). With this
+                              batch, of an expander of the same network, element type and image, on as many threads, at this
+                              level, on a machine like this: bytes_fixed, bytes_per_layer and bytes_elastic, where they are
+                              not 0, are compared, and others refused (ARGUMENT), as they may be after an update of the
+                              library: measure anew */
     const tleg_scores *scores; /* for tleg_expander_get_best, in place of the file's (NULL) */
 } tleg_budget;
 
@@ -146,9 +151,10 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_depths(tleg_context *context, c
                                                         int32_t *most);
 
 /* What `depth` layers (0: the least) cost at `batch` images on this context's threads. With `measure` not 0 milliseconds are
- * measured: an elastic session runs at two depths in turn, for some 200 ms and at least ten times each, and the least of each
- * counts. Errors: ARGUMENT, MEMORY; where it measures also NUMERIC (of the elastic session), CANCELLED (the context's progress
- * said so), and what the context's parallel returned.
+ * measured: sessions of two depths run in turn, for some 200 ms and at least ten times each, and the least of each counts; so
+ * does a model of seven layers (of six more than the least depth), which is expanded for that, and then an elastic session.
+ * Errors: ARGUMENT, MEMORY; where it measures also NUMERIC (as tleg_expander_expand), CANCELLED (the context's progress said
+ * so), and what the context's parallel returned.
  *
  * A host measures once, keeps the struct, and hands it in again (tleg_budget.cost). */
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, const tleg_expander *expander, int32_t depth,

@@ -39,10 +39,14 @@ static tleg_status take_cost(tleg_context *context, const tleg_budget *budget, t
     tleg_status status = tleg_options_read(context, "tleg_budget.cost", budget->cost, &host, sizeof host, TLEG_LEAST_COST);
     if (status != TLEG_OK)
         return status;
-    const bool finite = host.ms_fixed >= 0 && host.ms_per_layer >= 0 && host.ms_fixed + host.ms_per_layer <= 1e30;
-    if (!finite || !(host.ms_fixed + host.ms_per_layer > 0))
+    const bool elastic = budget->holding == TLEG_HOLDING_ELASTIC;
+    const double fixed = elastic ? host.ms_elastic_fixed : host.ms_fixed,
+                 per_layer = elastic ? host.ms_elastic_per_layer : host.ms_per_layer;
+    const bool finite = fixed >= 0 && per_layer >= 0 && fixed + per_layer <= 1e30;
+    if (!finite || !(fixed + per_layer > 0))
         return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                         "tleg_budget.cost: expected milliseconds that were measured, ms_fixed and ms_per_layer, found %s",
+                         "tleg_budget.cost: expected milliseconds that were measured, %s, found %s",
+                         elastic ? "ms_elastic_fixed and ms_elastic_per_layer" : "ms_fixed and ms_per_layer",
                          finite ? "0" : "numbers below 0 or not finite");
     if (host.batch != 0 && host.batch != cost->batch)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_budget.cost: measured with batches of %d, the budget is for %d",
@@ -59,6 +63,8 @@ static tleg_status take_cost(tleg_context *context, const tleg_budget *budget, t
             (unsigned long long)cost->bytes_per_layer, (unsigned long long)cost->bytes_elastic);
     cost->ms_fixed = host.ms_fixed;
     cost->ms_per_layer = host.ms_per_layer;
+    cost->ms_elastic_fixed = host.ms_elastic_fixed;
+    cost->ms_elastic_per_layer = host.ms_elastic_per_layer;
     return TLEG_OK;
 }
 
@@ -69,9 +75,11 @@ static tleg_status ask(tleg_context *context, const tleg_expander *expander, con
     tleg_status status = tleg_options_read(context, "tleg_budget", budget, own, sizeof *own, TLEG_LEAST_BUDGET);
     if (status == TLEG_OK)
         status = check_budget(context, own);
-    const bool timed = own->milliseconds > 0;
+    const bool timed = own->milliseconds > 0, elastic = own->holding == TLEG_HOLDING_ELASTIC;
+    const bool wanted[TLEG_FORMS] = {
+        [TLEG_FORM_EXPANDED] = timed && !own->cost && !elastic, [TLEG_FORM_ELASTIC] = timed && !own->cost && elastic};
     if (status == TLEG_OK)
-        status = tleg_cost_make(context, expander, own->batch, timed && !own->cost, &question->cost);
+        status = tleg_cost_make(context, expander, own->batch, wanted, &question->cost);
     if (status == TLEG_OK && timed && own->cost)
         status = take_cost(context, own, &question->cost);
     question->learned = expander->config.c.depth_count > 0 && !own->any_depth;
@@ -90,7 +98,8 @@ static uint64_t held(const struct question *question) {
 }
 
 static double expected_ms(const struct question *question) {
-    return question->cost.ms * (1 + question->budget.margin);
+    const bool elastic = question->budget.holding == TLEG_HOLDING_ELASTIC;
+    return (elastic ? question->cost.ms_elastic : question->cost.ms) * (1 + question->budget.margin);
 }
 
 static bool fits(struct question *question, int32_t depth) {

@@ -3,6 +3,8 @@
 
 #include "dit/pass/drawing.h"
 
+#include <math.h>
+
 /* The plan of a session over a model that need not be there, and of an elastic one. */
 static tleg_status plan_sessions(tleg_context *context, const tleg_expander *e, int32_t batch, struct tleg_plan *stored,
                                  struct tleg_plan *elastic) {
@@ -21,16 +23,27 @@ static size_t drawing_bytes(const tleg_config *config, int32_t batch) {
     return layout.bytes;
 }
 
-tleg_status tleg_cost_make(tleg_context *context, const tleg_expander *e, int32_t batch, bool with_time, tleg_cost *cost) {
+static void take_timings(const struct tleg_timing timing[TLEG_FORMS], tleg_cost *cost) {
+    const struct tleg_timing *expanded = &timing[TLEG_FORM_EXPANDED], *elastic = &timing[TLEG_FORM_ELASTIC];
+    cost->ms_fixed = expanded->fixed;
+    cost->ms_per_layer = expanded->per_layer;
+    cost->ms_elastic_fixed = elastic->fixed;
+    cost->ms_elastic_per_layer = elastic->per_layer;
+    cost->spread = fmax(expanded->spread, elastic->spread);
+    cost->runs = !expanded->runs || (elastic->runs && elastic->runs < expanded->runs) ? elastic->runs : expanded->runs;
+}
+
+tleg_status tleg_cost_make(tleg_context *context, const tleg_expander *e, int32_t batch, const bool wanted[TLEG_FORMS],
+                           tleg_cost *cost) {
     struct tleg_plan stored, elastic;
-    struct tleg_timing timing = {0};
+    struct tleg_timing timing[TLEG_FORMS] = {0};
     size_t fixed, layer;
     *cost = (tleg_cost){.struct_size = sizeof *cost, .least_depth = e->least_depth, .batch = batch ? batch : 1};
     if (batch < 0)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "cost: batch is %d, expected 1 or more", batch);
     tleg_status status = plan_sessions(context, e, cost->batch, &stored, &elastic);
-    if (status == TLEG_OK && with_time)
-        status = tleg_expander_measure(context, e, cost->batch, &timing);
+    if (status == TLEG_OK && (wanted[TLEG_FORM_EXPANDED] || wanted[TLEG_FORM_ELASTIC]))
+        status = tleg_expander_measure(context, e, cost->batch, wanted, timing);
     if (status != TLEG_OK)
         return status;
     tleg_model_bytes(e->kernels, &e->config, &fixed, &layer);
@@ -40,10 +53,7 @@ tleg_status tleg_cost_make(tleg_context *context, const tleg_expander *e, int32_
     cost->bytes_fixed = fixed + stored.bytes + drawing;
     cost->bytes_per_layer = layer;
     cost->bytes_elastic = tleg_expander_get_memory(e) + elastic.bytes + drawing;
-    cost->ms_fixed = timing.fixed;
-    cost->ms_per_layer = timing.per_layer;
-    cost->spread = timing.spread;
-    cost->runs = timing.runs;
+    take_timings(timing, cost);
     return TLEG_OK;
 }
 
@@ -56,6 +66,7 @@ void tleg_cost_set_depth(const tleg_expander *e, int32_t depth, tleg_cost *cost)
     cost->bytes_peak = expanding > cost->bytes ? expanding : cost->bytes;
     cost->parameters = tleg_expander_parameters(e, depth);
     cost->ms = cost->ms_fixed + depth * cost->ms_per_layer;
+    cost->ms_elastic = cost->ms_elastic_fixed + depth * cost->ms_elastic_per_layer;
 }
 
 /* ---- public ---- */
@@ -83,7 +94,8 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, con
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "depth is %d, expected %d to %d, or 0 for the least", (int)depth,
                          (int)expander->least_depth, TLEG_MAX_DEPTH);
     tleg_cost own;
-    const tleg_status status = tleg_cost_make(context, expander, batch, measure != 0, &own);
+    const bool wanted[TLEG_FORMS] = {measure != 0, measure != 0};
+    const tleg_status status = tleg_cost_make(context, expander, batch, wanted, &own);
     if (status != TLEG_OK)
         return status;
     tleg_cost_set_depth(expander, depth ? depth : expander->least_depth, &own);

@@ -13,12 +13,15 @@ struct tleg_timing {
  * processor itself, which is what counts (measure.c). */
 void tleg_timing_fit(const int32_t depth[2], double *const ms[2], const double least[2], int32_t runs,
                      struct tleg_timing *timing);
+/* What runs: a materialised model, or an elastic session, which forms each layer as it comes to it. */
+enum tleg_form { TLEG_FORM_EXPANDED, TLEG_FORM_ELASTIC, TLEG_FORMS };
+/* Measures those that are `wanted`; a timing of all zero is none. */
 tleg_status tleg_expander_measure(tleg_context *context, const tleg_expander *expander, int32_t batch,
-                                  struct tleg_timing *timing);
+                                  const bool wanted[TLEG_FORMS], struct tleg_timing timing[TLEG_FORMS]);
 
-/* Counts bytes, and measures where `with_time`; batch 0 means 1. `ms`, `bytes` and `bytes_peak` are left to set_depth (cost.c).
- */
-tleg_status tleg_cost_make(tleg_context *context, const tleg_expander *expander, int32_t batch, bool with_time,
+/* Counts bytes, and measures the forms that are `wanted`; batch 0 means 1. What depends on the depth is left to set_depth
+ * (cost.c). */
+tleg_status tleg_cost_make(tleg_context *context, const tleg_expander *expander, int32_t batch, const bool wanted[TLEG_FORMS],
                            tleg_cost *cost);
 /* Sets what depends on the depth. */
 void tleg_cost_set_depth(const tleg_expander *expander, int32_t depth, tleg_cost *cost);

@@ -41,9 +41,10 @@ void tleg_timing_fit(const int32_t depth[2], double *const ms[2], const double l
     timing->fixed = fmax(least[0] - depth[0] * timing->per_layer, 0);
 }
 
-/* What the runs work with; everything lies in one memory. */
+/* What the runs work with; all arrays lie in one memory. */
 struct measuring {
-    tleg_session *session;
+    tleg_session *session[TLEG_FORMS][2]; /* of each depth; NULL where a form is not wanted */
+    enum tleg_form form;                  /* that runs */
     int32_t depth[2];
     int64_t batch;
     size_t floats;   /* of all images */
@@ -56,10 +57,9 @@ struct measuring {
 };
 
 static tleg_status run_once(struct measuring *m, int which, double *ms) {
-    tleg_status status = tleg_session_set_depth(m->session, m->depth[which]);
     const double start = now_ms(), ran = ran_ms(m->alone);
-    if (status == TLEG_OK)
-        status = tleg_session_go(m->session, &(struct tleg_run){.images = m->images, .out = m->out, .batch = m->batch});
+    const struct tleg_run run = {.images = m->images, .out = m->out, .batch = m->batch};
+    const tleg_status status = tleg_session_go(m->session[m->form][which], &run);
     m->least[which] = fmin(m->least[which], ran_ms(m->alone) - ran);
     *ms = now_ms() - start;
     return status;
@@ -108,28 +108,79 @@ static tleg_status make_room(tleg_context *context, const tleg_expander *e, stru
     return TLEG_OK;
 }
 
-tleg_status tleg_expander_measure(tleg_context *context, const tleg_expander *e, int32_t batch, struct tleg_timing *timing) {
+/* A model of a few layers, without a word to the host, who is told of one work alone. */
+static tleg_status expand_quietly(tleg_context *context, const tleg_expander *e, int32_t depth, tleg_model **model) {
+    const tleg_progress_fn progress = context->progress;
+    context->progress = NULL;
+    const tleg_status status = tleg_expander_expand(context, e, depth, model);
+    context->progress = progress;
+    return status;
+}
+
+/* Sessions of both depths. A materialised model is expanded once: the shallower session runs its first layers. */
+static tleg_status open_sessions(tleg_context *context, const tleg_expander *e, enum tleg_form form, struct measuring *m) {
+    const tleg_session_options options = {.struct_size = sizeof options, .batch = (int32_t)m->batch};
+    tleg_session **session = m->session[form];
+    tleg_model *model = NULL;
+    tleg_status status = form == TLEG_FORM_EXPANDED ? expand_quietly(context, e, m->depth[1], &model) : TLEG_OK;
+    for (int i = 0; i < 2 && status == TLEG_OK; i++)
+        status = model ? tleg_session_over_first(context, model, m->depth[i], &options, &session[i])
+                       : tleg_session_over_expander(context, e, m->depth[i], &options, &session[i]);
+    tleg_model_free(model);
+    return status;
+}
+
+static tleg_status open_all(tleg_context *context, const tleg_expander *e, const bool wanted[TLEG_FORMS], struct measuring *m) {
+    tleg_status status = TLEG_OK;
+    for (int form = 0; form < TLEG_FORMS && status == TLEG_OK; form++)
+        if (wanted[form])
+            status = open_sessions(context, e, (enum tleg_form)form, m);
+    return status;
+}
+
+static void close_all(struct measuring *m) {
+    for (int form = 0; form < TLEG_FORMS; form++)
+        for (int i = 0; i < 2; i++)
+            tleg_session_free(m->session[form][i]);
+}
+
+static tleg_status measure_form(tleg_context *context, struct measuring *m, struct tleg_timing *timing) {
+    int32_t turns = 0;
+    m->least[0] = m->least[1] = HUGE_VAL;
+    const tleg_status status = take_turns(context, m, &turns);
+    if (status == TLEG_OK)
+        tleg_timing_fit(m->depth, m->ms, m->least, turns, timing);
+    for (int i = 0; i < 2; i++) /* a host that stops the work leaves no text in a session */
+        if (status != TLEG_OK && *tleg_session_get_error(m->session[m->form][i]))
+            return tleg_fail(context, status, "%s", tleg_session_get_error(m->session[m->form][i]));
+    return status;
+}
+
+static tleg_status measure_all(tleg_context *context, const bool wanted[TLEG_FORMS], struct measuring *m,
+                               struct tleg_timing timing[TLEG_FORMS]) {
+    const uint64_t forms = (uint64_t)wanted[TLEG_FORM_EXPANDED] + wanted[TLEG_FORM_ELASTIC];
+    tleg_status status = tleg_work_begin(context, "measure", forms * 2 * (ROUNDS + 1));
+    for (int form = 0; form < TLEG_FORMS && status == TLEG_OK; form++) {
+        m->form = (enum tleg_form)form;
+        if (wanted[form])
+            status = measure_form(context, m, &timing[form]);
+    }
+    return tleg_work_end(context, status);
+}
+
+tleg_status tleg_expander_measure(tleg_context *context, const tleg_expander *e, int32_t batch, const bool wanted[TLEG_FORMS],
+                                  struct tleg_timing timing[TLEG_FORMS]) {
     const int32_t deeper = e->least_depth + LAYERS_BETWEEN;
-    const tleg_session_options options = {.struct_size = sizeof options, .batch = batch};
     struct measuring m = {.depth = {e->least_depth, deeper < TLEG_MAX_DEPTH ? deeper : TLEG_MAX_DEPTH},
                           .batch = batch,
-                          .alone = tleg_team_lanes(context->team) == 1,
-                          .least = {HUGE_VAL, HUGE_VAL}};
-    int32_t turns = 0;
+                          .alone = tleg_team_lanes(context->team) == 1};
     tleg_status status = make_room(context, e, &m);
     if (status != TLEG_OK)
         return status;
-    status = tleg_session_over_expander(context, e, m.depth[0], &options, &m.session);
+    status = open_all(context, e, wanted, &m);
     if (status == TLEG_OK)
-        status = tleg_work_begin(context, "measure", 2 * (ROUNDS + 1));
-    if (status == TLEG_OK)
-        status = take_turns(context, &m, &turns);
-    if (status != TLEG_OK && m.session && *tleg_session_get_error(m.session)) /* none where the host stops the work */
-        status = tleg_fail(context, status, "%s", tleg_session_get_error(m.session));
-    status = tleg_work_end(context, status);
-    if (status == TLEG_OK)
-        tleg_timing_fit(m.depth, m.ms, m.least, turns, timing);
-    tleg_session_free(m.session);
+        status = measure_all(context, wanted, &m, timing);
+    close_all(&m);
     tleg_release(&context->allocator, m.ms[0], m.bytes);
     return status;
 }

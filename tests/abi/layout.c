@@ -116,7 +116,8 @@ static void expander_options(void) {
 static void cost(void) {
     BEGIN("tleg_cost");
     M(struct_size), M(least_depth), M(bytes), M(bytes_fixed), M(bytes_per_layer), M(ms), M(ms_fixed), M(ms_per_layer);
-    M(bytes_peak), M(bytes_elastic), M(spread), M(batch), M(runs), M(parameters);
+    M(bytes_peak), M(bytes_elastic), M(spread), M(batch), M(runs), M(parameters), M(ms_elastic), M(ms_elastic_fixed);
+    M(ms_elastic_per_layer);
     END("tleg_cost");
 }
 #undef STRUCT

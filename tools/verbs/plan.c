@@ -45,6 +45,7 @@ struct row {
     int32_t depth;
     tleg_cost cost;
     uint64_t held; /* what the limit is for */
+    double ms;     /* likewise */
     bool fits, learned;
     double score; /* below 0: none */
 };
@@ -64,11 +65,13 @@ static bool make_row(const struct state *state, int32_t depth, struct row *row) 
     if (tleg_expander_get_cost(state->context, state->source.expander, depth, budget->batch, 0, &row->cost) != TLEG_OK)
         return false;
     row->cost.ms = state->cost.ms_fixed + depth * state->cost.ms_per_layer;
+    row->cost.ms_elastic = state->cost.ms_elastic_fixed + depth * state->cost.ms_elastic_per_layer;
+    row->ms = budget->holding == TLEG_HOLDING_ELASTIC ? row->cost.ms_elastic : row->cost.ms;
     row->held = budget->holding == TLEG_HOLDING_ELASTIC  ? row->cost.bytes_elastic
                 : budget->holding == TLEG_HOLDING_STORED ? row->cost.bytes
                                                          : row->cost.bytes_peak;
     row->fits = (!budget->bytes || row->held <= budget->bytes) &&
-                (!(budget->milliseconds > 0) || row->cost.ms * (1 + budget->margin) <= budget->milliseconds);
+                (!(budget->milliseconds > 0) || row->ms * (1 + budget->margin) <= budget->milliseconds);
     row->learned = source_learned(&state->source.config, depth);
     if (scored >= 0)
         row->score = state->scores->scores[scored];
@@ -112,8 +115,9 @@ static void print_head(const struct state *state) {
     if (source_draws(config))
         puts("ms: of one step without guidance; drawing takes steps times as long, with guidance twice that");
     if (state->cost.runs)
-        printf("ms: the least of %d runs at two depths each; the middle one took %.0f %% longer\n", (int)state->cost.runs,
-               100 * state->cost.spread);
+        printf(
+            "ms: of an %s; the least of %d runs at two depths each; by the wall's clock the middle one took %.0f %% longer\n",
+            state->options->elastic ? "elastic session" : "expanded model", (int)state->cost.runs, 100 * state->cost.spread);
     printf("elastic: %" PRIu64 " bytes (%s) at every depth, the expander's included\n", state->cost.bytes_elastic,
            report_bytes(state->cost.bytes_elastic, bytes));
 }
@@ -123,7 +127,7 @@ static void print_row(const struct state *state, const struct row *row) {
     if (row->score >= 0)
         snprintf(score, sizeof score, "%.2f %%", 100 * row->score);
     printf("%5d  %12" PRIu64 "  %13" PRIu64 "  %13" PRIu64 " %11s  %10.3f  %8s  %s%s\n", (int)row->depth, row->cost.parameters,
-           row->cost.bytes, row->cost.bytes_peak, report_bytes(row->cost.bytes_peak, held), row->cost.ms, score,
+           row->cost.bytes, row->cost.bytes_peak, report_bytes(row->cost.bytes_peak, held), row->ms, score,
            !is_limited(state->options) ? ""
            : row->fits                 ? "yes"
                                        : "no",
@@ -175,6 +179,7 @@ static json_t *depth_object(const struct state *state, const struct row *row) {
     report_integer(&report, "depth", row->depth);
     report_size(&report, "bytes", row->cost.bytes);
     report_real(&report, "ms", row->cost.ms);
+    report_real(&report, "ms_elastic", row->cost.ms_elastic);
     report_size(&report, "parameters", row->cost.parameters);
     report_add(&report, "fits", json_boolean(row->fits));
     report_size(&report, "bytes_peak", row->cost.bytes_peak);
@@ -215,6 +220,8 @@ static json_t *cost_object(const struct invocation *call, const struct state *st
     report_integer(&report, "batch", cost->batch);
     report_real(&report, "ms_fixed", cost->ms_fixed);
     report_real(&report, "ms_per_layer", cost->ms_per_layer);
+    report_real(&report, "ms_elastic_fixed", cost->ms_elastic_fixed);
+    report_real(&report, "ms_elastic_per_layer", cost->ms_elastic_per_layer);
     report_real(&report, "spread", cost->spread);
     report_integer(&report, "runs", cost->runs);
     report_size(&report, "bytes_fixed", cost->bytes_fixed);
@@ -255,10 +262,11 @@ static bool is_amount(const json_t *value) {
 }
 
 static bool is_cost(const json_t *object) {
-    const json_t *batch = json_object_get(object, "batch"), *spread = json_object_get(object, "spread");
+    const json_t *batch = json_object_get(object, "batch"), *spread = json_object_get(object, "spread"),
+                 *fixed = json_object_get(object, "ms_elastic_fixed"), *layer = json_object_get(object, "ms_elastic_per_layer");
     return is_amount(json_object_get(object, "ms_fixed")) && is_amount(json_object_get(object, "ms_per_layer")) &&
-           (!spread || is_amount(spread)) && json_is_integer(batch) && json_integer_value(batch) >= 1 &&
-           json_integer_value(batch) <= MOST_BATCH;
+           (!fixed || is_amount(fixed)) && (!layer || is_amount(layer)) && (!spread || is_amount(spread)) &&
+           json_is_integer(batch) && json_integer_value(batch) >= 1 && json_integer_value(batch) <= MOST_BATCH;
 }
 
 /* "cost" of what plan --json printed, or such an object alone, for the caller to release; NULL after saying why not. */
@@ -309,6 +317,8 @@ static int take_cost(const struct invocation *call, struct state *state, const j
                          (int)state->options->batch);
     state->cost.ms_fixed = json_number_value(json_object_get(cost, "ms_fixed"));
     state->cost.ms_per_layer = json_number_value(json_object_get(cost, "ms_per_layer"));
+    state->cost.ms_elastic_fixed = json_number_value(json_object_get(cost, "ms_elastic_fixed"));
+    state->cost.ms_elastic_per_layer = json_number_value(json_object_get(cost, "ms_elastic_per_layer"));
     state->cost.spread = json_number_value(json_object_get(cost, "spread"));
     return check_measured(call, state, cost);
 }
@@ -387,7 +397,7 @@ static int say(const struct invocation *call, const struct state *state) {
     if (!make_row(state, least, &row))
         return tool_fail_context(call, state->context);
     return tool_fail(call, "%s: nothing fits: depth %d takes %" PRIu64 " bytes and %.3f ms", call->operands[0], (int)least,
-                     row.held, row.cost.ms);
+                     row.held, row.ms);
 }
 
 static int open_gene(const struct invocation *call, struct state *state) {
@@ -509,15 +519,20 @@ const struct verb verb_plan = {
         "there), which are of its own image size and do not count at another --image, and of these the depths that were\n"
         "learned. The deepest that fits is one that was learned, too, unless the file does not say which those are.\n"
         "\n"
-        "Times are measured on this machine with --threads: many short runs at two depths in turn, some 200 ms in all, of "
-        "which\n"
-        "the least count. How much longer the middle run took is said too.\n"
+        "Times are measured on this machine with --threads, of an expanded model (of seven layers, or six more than the "
+        "gene's\n"
+        "least) and of an elastic session, each in some 200 ms: many short runs at two depths in turn, of which the least "
+        "count.\n"
+        "How much longer the middle run took by the wall's clock is said too. On one thread other work lengthens the middle "
+        "run\n"
+        "alone; several threads need as many cores that are free now and then.\n"
         "\n"
         "Options\n"
         "  --bytes B     limit in bytes; K, M, G and T mean powers of 1024, so 64M is 67108864 (--memory is the same). It is "
         "for\n"
         "                what is held at most while a model is expanded here and run\n"
-        "  --elastic     the limit is for an elastic session and its expander, the same at every depth\n"
+        "  --elastic     the limits are for an elastic session, whose bytes, its expander's included, are the same at every "
+        "depth\n"
         "  --stored      the limit is for a model that was expanded elsewhere, and its session\n"
         "  --ms MS       limit in milliseconds per batch; --margin SHARE: take them for longer by this (0), as 0.1 for a "
         "tenth\n"
@@ -533,10 +548,11 @@ const struct verb verb_plan = {
         "score;\n"
         "\"standard_error\" also where scores are not right answers among a known number of images, \"cheapest\" being the "
         "best\n"
-        "then), \"batch\", \"cost\": {\"batch\", \"ms_fixed\", \"ms_per_layer\", \"spread\", \"runs\", \"bytes_fixed\", "
-        "\"bytes_per_layer\",\n"
-        "\"bytes_elastic\", \"measured\": {\"kind\", \"dim\", ...}, of what}, \"scores\", \"depths\": [{\"depth\", \"bytes\", "
-        "\"ms\",\n"
-        "\"parameters\", \"fits\", \"bytes_peak\", \"learned\", \"score\"}, ...]}\n",
+        "then), \"batch\", \"cost\": {\"batch\", \"ms_fixed\", \"ms_per_layer\", \"ms_elastic_fixed\", "
+        "\"ms_elastic_per_layer\", \"spread\",\n"
+        "\"runs\", \"bytes_fixed\", \"bytes_per_layer\", \"bytes_elastic\", \"measured\": {\"kind\", \"dim\", ...}, of what}, "
+        "\"scores\",\n"
+        "\"depths\": [{\"depth\", \"bytes\", \"ms\", \"ms_elastic\", \"parameters\", \"fits\", \"bytes_peak\", \"learned\", "
+        "\"score\"}, ...]}\n",
     .run = run_plan,
 };

@@ -31,6 +31,9 @@ tleg_status tleg_session_count(tleg_context *context, const struct tleg_network 
 /* A session over a model of any kind. */
 tleg_status tleg_session_over(tleg_context *context, const tleg_model *model, const tleg_session_options *options,
                               tleg_session **session);
+/* The same of its first `depth` layers alone, for measuring: what it tells is no model's answer. */
+tleg_status tleg_session_over_first(tleg_context *context, const tleg_model *model, int32_t depth,
+                                    const tleg_session_options *options, tleg_session **session);
 /* Forgets former cancellations: a call that computes begins. */
 void tleg_session_begin(tleg_session *session);
 /* ARGUMENT for a network that draws. */

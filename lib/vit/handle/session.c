@@ -113,15 +113,21 @@ static void release_model(void *owner) {
     tleg_model_free(owner);
 }
 
-tleg_status tleg_session_over(tleg_context *context, const tleg_model *model, const tleg_session_options *options,
-                              tleg_session **session) {
+tleg_status tleg_session_over_first(tleg_context *context, const tleg_model *model, int32_t depth,
+                                    const tleg_session_options *options, tleg_session **session) {
     struct tleg_network network;
     tleg_model_network(model, &network);
+    network.least_depth = depth;
     tleg_model *owner = tleg_model_share(model);
-    tleg_status status = tleg_session_make(context, &network, model->config.c.depth, options, owner, release_model, session);
+    tleg_status status = tleg_session_make(context, &network, depth, options, owner, release_model, session);
     if (status != TLEG_OK)
         tleg_model_free(owner);
     return status;
+}
+
+tleg_status tleg_session_over(tleg_context *context, const tleg_model *model, const tleg_session_options *options,
+                              tleg_session **session) {
+    return tleg_session_over_first(context, model, model->config.c.depth, options, session);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_session_create(tleg_context *context, const tleg_model *model,

@@ -413,7 +413,12 @@ echo '{"ms_fixed":1,"ms_per_layer":0.5,"batch":1}' >own.json
 try 0 plan g.st --cost own.json --ms 7.2
 says out "deepest that fits: 12"
 says err "own.json does not say of what it was measured"
-for wrong in '"ms_fixed":-1,"ms_per_layer":2' '"ms_fixed":1,"ms_per_layer":-2' '"ms_fixed":1,"ms_per_layer":2,"spread":-1'; do
+try 1 plan g.st --cost own.json --ms 7.2 --elastic
+says err "expected milliseconds that were measured, ms_elastic_fixed and ms_elastic_per_layer, found 0"
+echo '{"ms_fixed":1,"ms_per_layer":0.5,"ms_elastic_fixed":1,"ms_elastic_per_layer":1,"batch":1}' >own.json
+try 0 plan g.st --cost own.json --ms 7.2 --elastic
+says out "deepest that fits: 6"
+for wrong in '"ms_fixed":1,"ms_per_layer":2,"ms_elastic_fixed":-1' '"ms_fixed":-1,"ms_per_layer":2' '"ms_fixed":1,"ms_per_layer":-2' '"ms_fixed":1,"ms_per_layer":2,"spread":-1'; do
     echo "{$wrong,\"batch\":1}" >odd.json
     try 1 plan g.st --cost odd.json
     says err "odd.json: expected what tleg plan --json prints"

@@ -268,6 +268,48 @@ static void a_hosts_own_milliseconds_are_taken(void **state) {
     tleg_expander_free(expander);
 }
 
+/* A budget's milliseconds are those of what its holding runs. */
+static void each_holding_has_its_own_milliseconds(void **state) {
+    (void)state;
+    tleg_expander *expander = expander_with("mean", NULL, 0, NULL);
+    const tleg_cost cost = {
+        .struct_size = sizeof cost, .ms_fixed = 1, .ms_per_layer = 0.5, .ms_elastic_fixed = 1, .ms_elastic_per_layer = 1};
+    tleg_budget budget = {.struct_size = sizeof budget, .milliseconds = 7.2, .cost = &cost};
+    assert_int_equal(deepest(expander, &budget), 12);
+    budget.holding = TLEG_HOLDING_STORED;
+    assert_int_equal(deepest(expander, &budget), 12);
+    budget.holding = TLEG_HOLDING_ELASTIC;
+    assert_int_equal(deepest(expander, &budget), 6);
+    const tleg_cost expanded = {.struct_size = sizeof cost, .ms_fixed = 1, .ms_per_layer = 0.5};
+    int32_t depth = 0;
+    budget.cost = &expanded;
+    assert_int_equal(tleg_expander_get_deepest(context, expander, &budget, &depth), TLEG_ERROR_ARGUMENT);
+    says("ms_elastic_fixed and ms_elastic_per_layer, found 0");
+    tleg_expander_free(expander);
+}
+
+/* With many tensors an elastic session forms its layers for longer than they multiply; a materialised model has them. */
+static void forming_layers_takes_its_time(void **state) {
+    (void)state;
+    const tleg_config config = {.struct_size = sizeof config,
+                                .image_size = 8,
+                                .patch_size = 4,
+                                .dim = 128,
+                                .heads = 2,
+                                .classes = 10,
+                                .schedule =
+                                    "{\"qkv\":[[7,\"cosine\",16]],\"fc1\":[[7,\"cosine\",16]],\"fc2\":[[7,\"cosine\",16]]}"};
+    tleg_learngene *gene = NULL;
+    tleg_expander *expander = NULL;
+    tleg_cost cost = {.struct_size = sizeof cost};
+    OK(context, tleg_learngene_create(context, &config, 1, &gene));
+    OK(context, tleg_expander_create(context, gene, NULL, &expander));
+    OK(context, tleg_expander_get_cost(context, expander, 0, 1, 1, &cost));
+    assert_true(cost.ms_per_layer > 0 && cost.ms_elastic_per_layer > 1.5 * cost.ms_per_layer);
+    tleg_expander_free(expander);
+    tleg_learngene_free(gene);
+}
+
 /* Another network, element type, image or number of threads takes other bytes. */
 static void a_cost_of_something_else_is_refused(void **state) {
     (void)state;
@@ -423,6 +465,8 @@ static void depths_for_a_time_stay_near_each_other(void **state) {
     OK(context, tleg_expander_get_cost(context, expander, 12, 1, 1, &cost));
     assert_true(cost.ms > 0 && cost.ms_per_layer > 0 && cost.runs >= 10 && cost.spread >= 0);
     assert_true(fabs(cost.ms - (cost.ms_fixed + 12 * cost.ms_per_layer)) <= 1e-9 * cost.ms);
+    assert_true(cost.ms_elastic > 0 && cost.ms_elastic_per_layer > 0);
+    assert_true(fabs(cost.ms_elastic - (cost.ms_elastic_fixed + 12 * cost.ms_elastic_per_layer)) <= 1e-9 * cost.ms_elastic);
     const tleg_budget budget = {.struct_size = sizeof budget, .milliseconds = cost.ms};
     int32_t least = TLEG_MAX_DEPTH, most = 0;
     atomic_store(&burning, 1);
@@ -455,6 +499,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(the_heads_time_is_counted),
         cmocka_unit_test(without_scores_there_is_no_best),
         cmocka_unit_test(a_hosts_own_milliseconds_are_taken),
+        cmocka_unit_test(each_holding_has_its_own_milliseconds),
+        cmocka_unit_test(forming_layers_takes_its_time),
         cmocka_unit_test(a_cost_of_something_else_is_refused),
         cmocka_unit_test(wrong_budgets_are_refused),
         cmocka_unit_test(times_hold_while_another_thread_burns_the_processor),

@@ -25,7 +25,7 @@ typedef struct tleg_session_options {
 TLEG_API tleg_status TLEG_CALL tleg_session_create(tleg_context *context, const tleg_model *model,
                                                    const tleg_session_options *options, tleg_session **session);
 
-/* An elastic session: layers are formed from base and ilayer as they run, so that weight
+/* An elastic session: layers are formed from the learngene's tensors as they run, so that weight
  * memory does not grow with depth, and the depth may be changed between runs.
  * Errors: ARGUMENT (depth), NUMERIC (a layer of this depth has a number too large for the expander's F16: the text names its
  * tensor), MEMORY. */

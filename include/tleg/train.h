@@ -1,4 +1,4 @@
-/* Training: learn a gene's base and ilayer, or tune one descendant's weights. Hand-written backward passes, AdamW, Muon
+/* Training: learn a gene's tensors, or tune one descendant's weights. Hand-written backward passes, AdamW, Muon
  * or SGD, the recipe of DeiT. Not part of <tleg/tleg.h>. EXPERIMENTAL: what this header declares may change in any version.
  *
  * A trainer, like a session, serves one thread at a time; it computes on its context's threads. The same seed gives the same

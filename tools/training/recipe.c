@@ -17,13 +17,14 @@ static int64_t steps_of(const struct state *state, int32_t batch) {
 }
 
 /* By the pictures that are seen, however many are in a batch. */
+static bool is_short(const struct state *state) {
+    return (int64_t)state->learned.count * state->planned / USUAL_BATCH < SHORT_STEPS;
+}
+
 static int32_t choose(const struct state *state) {
     if (state->options->recipe != RECIPE_AUTO)
         return state->options->recipe;
-    if (has_recording(state)) /* its pictures serve runs of any length */
-        return RECIPE_DEIT;
-    const int64_t steps = (int64_t)state->learned.count * state->planned / USUAL_BATCH;
-    return steps < SHORT_STEPS ? RECIPE_SHORT : RECIPE_DEIT;
+    return is_short(state) && !has_recording(state) ? RECIPE_SHORT : RECIPE_DEIT; /* a recording serves runs of any length */
 }
 
 /* The largest with which a run still has many steps; no larger than the data. */
@@ -100,5 +101,8 @@ void training_describe_choice(const struct state *state, char text[RECIPE_TEXT])
              : options->recipe == RECIPE_SHORT
                  ? "the recipe for short runs (small batches, light augmentation, a rate that does "
                    "not shrink with the batch)"
-                 : "DeiT's recipe, for long runs");
+             : has_recording(state) && is_short(state) ? "DeiT's recipe, for long runs, as recordings have it unless told "
+                                                         "otherwise (with --recipe short, of the recording "
+                                                         "and of what it serves, so few steps teach more)"
+                                                       : "DeiT's recipe, for long runs");
 }

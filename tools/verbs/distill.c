@@ -107,8 +107,8 @@ const struct verb verb_distill = {
     .usage = "tleg distill --data DIR [--teacher MODEL] [--from GENE | --arch A --image I --patch P] --depth N|--depths A-B\n"
              "                    --epochs E [--batch B] [--val DIR | --val-every N] [--log FILE] [--resume] ... -o GENE",
     .details =
-        "Learns base and ilayer: each step trains the Transformer that the learngene expands to at a depth. Without a\n"
-        "teacher it learns from the labels.\n"
+        "Learns the tensors that every layer is a sum of (base and ilayer, or those of a curve): each step trains the\n"
+        "Transformer that the learngene expands to at a depth. Without a teacher it learns from the labels.\n"
         "\n"
         "What is learned\n"
         "  --depth N           train at this depth in each step, as the paper does\n"

@@ -116,16 +116,18 @@ const struct verb verb_expand = {
     .summary = "expand a learngene into a model of a depth",
     .usage =
         "tleg expand GENE --depth N [--dtype f32|bf16|f16] [--norm P | --timm] [--image I] [--classes C] [--seed S] -o MODEL",
-    .details = "Layer l of N becomes base + (l-1)/N * ilayer; everything else is inherited. The model is written under\n"
-               "timm's tensor names. An f32 model is the same, byte for byte, on every machine.\n"
-               "\n"
-               "Options\n" EXPANSION_HELP
-               "  --classes C   change the number of classes: the head starts fresh, and the labels are dropped\n"
-               "  --seed S      seed of a fresh head's random numbers (0)\n" PICTURES_HELP
-               "  -o MODEL      the file to write; it may be GENE itself\n"
-               "\n"
-               "--json: {\"file\", \"depth\", \"dtype\", \"parameters\", \"bytes\" of the file, \"ms\" of the expansion, "
-               "\"classes\",\n"
-               "\"fresh_head\"}\n",
+    .details =
+        "Layer l of N becomes base + (l-1)/N * ilayer, or the sum of more tensors along the gene's curve; everything else\n"
+        "is inherited. The model is written under timm's tensor names. An f32 model is the same, byte for byte, on every "
+        "machine.\n"
+        "\n"
+        "Options\n" EXPANSION_HELP
+        "  --classes C   change the number of classes: the head starts fresh, and the labels are dropped\n"
+        "  --seed S      seed of a fresh head's random numbers (0)\n" PICTURES_HELP
+        "  -o MODEL      the file to write; it may be GENE itself\n"
+        "\n"
+        "--json: {\"file\", \"depth\", \"dtype\", \"parameters\", \"bytes\" of the file, \"ms\" of the expansion, "
+        "\"classes\",\n"
+        "\"fresh_head\"}\n",
     .run = run_expand,
 };

@@ -266,7 +266,7 @@ const struct verb verb_grad = {
              "                 --input IN -o OUT",
     .details =
         "The loss is A * T^2 * sum KL(teacher || student) / (B * C) + (1 - A) * cross-entropy. For a learngene the\n"
-        "gradients are those of base, of ilayer, and of everything inherited. Of a generator (a Diffusion Transformer) the\n"
+        "gradients are those of the tensors that layers are sums of, and of everything inherited. Of a generator (a Diffusion Transformer) the\n"
         "loss is the mean of (noise - told noise)^2.\n"
         "\n"
         "Options\n" DEPTH_HELP

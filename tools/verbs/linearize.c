@@ -393,6 +393,14 @@ static void say_table(const struct options *options, const struct shares *shares
     }
 }
 
+/* Whether the file gives the model back, up to rounding. */
+static bool gives_back(const struct shares *shares) {
+    bool all = true;
+    for (int32_t s = 0; s < shares->sites; s++)
+        all = all && shares->r2[s][shares->tensors - 1] > 0.9999;
+    return all;
+}
+
 static int say(const struct invocation *call, const struct options *options, const tleg_config *model, const tleg_config *gene,
                const struct shares *shares) {
     uint64_t bytes;
@@ -404,8 +412,12 @@ static int say(const struct invocation *call, const struct options *options, con
     tool_line("%s: a learngene, %" PRIu64 " parameters, %s, from %d layers", options->out, gene->parameters,
               report_bytes(bytes, text), (int)model->depth);
     say_table(options, shares);
+    if (gives_back(shares)) {
+        printf("At %d layers it gives the model back.\n", (int)model->depth);
+        return EXIT_DONE;
+    }
     printf("Unless R2 is close to 1, what is expanded from it %s: let it learn from the model first,\n",
-           source_draws(model) ? "draws noise" : "answers by chance");
+           source_draws(model) ? "draws noise" : "answers by chance, or little better");
     tool_line("    tleg distill --from %s --teacher %s --depth %d --data DIR --epochs 20 -o LEARNED", options->out,
               call->operands[0], (int)model->depth);
     return EXIT_DONE;
@@ -488,7 +500,8 @@ const struct verb verb_linearize = {
         "\n"
         "This is a measurement, and a start for learning. Layers that were trained without a learngene lie on no line:\n"
         "of 12 a line explains some 0.09, as of unrelated ones, for which K tensors give about (K-1)/(layers-1), and\n"
-        "what is expanded then answers by chance. To get a learngene that works, let this one learn from the model:\n"
+        "what is expanded then answers by chance, or little better. To get a learngene that works, let this one learn from the "
+        "model:\n"
         "    tleg distill --from GENE --teacher MODEL --depth 12 --data DIR --epochs 20 -o LEARNED\n"
         "As many tensors as layers give the model back; take the cosine curve then, which loses least to rounding.\n"
         "\n"

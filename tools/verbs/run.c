@@ -216,7 +216,7 @@ const struct verb verb_run = {
     .summary = "run prepared images through a learngene or a model",
     .usage = "tleg run GENE|MODEL [--depth N] [--dtype f32|bf16|f16] [--norm P | --timm] [--image I] --input IN -o OUT",
     .details =
-        "A learngene runs elastically: its layers are formed from base and ilayer as they run. Of a generator (a\n"
+        "A learngene runs elastically: its layers are formed from its tensors as they run. Of a generator (a\n"
         "Diffusion Transformer) IN's images are noised first, and OUT is the noise that it finds in them.\n"
         "\n"
         "Options\n" EXPANSION_HELP

@@ -38,6 +38,7 @@ try 0 $small --epochs 4 --seed 7 --data-seed 0 --teacher teacher.st --record oth
 same rec other
 try 0 $small --epochs 4 --seed 7 --data-seed 0 --recorded rec -o then.st
 same seven.st then.st
+says out "DeiT's recipe, for long runs, as recordings have it unless told otherwise"
 try 0 new --dim 8 --heads 1 --image 32 --patch 16 --classes 3 -o wide.st
 try 0 distill $data --from wide.st --depth 2 --epochs 4 --recorded rec -o wide.st
 rm -f other

@@ -107,6 +107,13 @@ class Planner:
                     if same_start(name, depth, s) == name:
                         self.tune(target, name, depth, s["compare_epochs"], seed, s["source"])
 
+    def other_source(self, seed, depths):
+        """d, with the gene of b: whether the one that knows more classes is the better one to tune."""
+        s = self.settings
+        for target in s["targets"][:2]:
+            for depth in depths:
+                self.tune(target, "gene2", depth, s["compare_epochs"], seed, "cifar10")
+
     def longer_transfer(self, seed, depth):
         """d, tuned for longer: whether a start still matters then."""
         s = self.settings
@@ -130,6 +137,11 @@ class Planner:
 def same_start(start, depth, settings):
     """The start that stands for this one: cut at its own depth a model is whole, as it is with all of its layers copied."""
     return "copied" if start == "cut" and depth == max(settings["depths"]) else start
+
+
+def source_of(start, target, settings):
+    """Where what a transfer starts from was learned: for what starts from numbers alone the target, as its runs say."""
+    return settings["source"] if start in starts.GENES or start in starts.FROM_MODEL else target
 
 
 def middle_depth(settings):
@@ -166,6 +178,8 @@ def make(settings):
     for seed in settings["seeds"]:
         planner.transfer(seed, depths, targets)
         planner.longer_transfer(seed, middle[0])
+    for seed in settings["compared_seeds"]:
+        planner.other_source(seed, depths)
     return planner.runs
 
 

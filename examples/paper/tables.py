@@ -66,9 +66,9 @@ class Results:
         found = self.find(**wanted)
         return found[0][key] if found else None
 
-    def stored(self, data, start):
+    def stored(self, data, start, source):
         """The numbers that a start is made of; one for each depth where they differ."""
-        which = {"kind": "tune", "data": data, "epochs": self.settings["compare_epochs"]}
+        which = {"kind": "tune", "data": data, "epochs": self.settings["compare_epochs"], "source": source}
         found = [self.one("numbers_stored", start=plan.same_start(start, depth, self.settings), depth=depth, **which)
                  for depth in self.settings["depths"]]
         known = {stored for stored in found if stored is not None}
@@ -130,7 +130,7 @@ def others(results):
     results = results.among(s["compared_seeds"])
     depths, epochs, rows = s["depths"], s["compare_epochs"], []
     for start, title, seeds, which in rows_of(s["compared"], results.seeds):
-        rows.append([title, results.stored("cifar10", start), *(cell(results.untuned(start, depth, **which), seeds) for depth in depths),
+        rows.append([title, results.stored("cifar10", start, "cifar10"), *(cell(results.untuned(start, depth, **which), seeds) for depth in depths),
                      *(cell(results.tuned(start, depth, epochs, **which), seeds) for depth in depths)])
     return markdown(["", "numbers stored", *depths_head(s, "{} untuned"), *depths_head(s, "{} tuned")], rows)
 
@@ -244,8 +244,10 @@ def transfer(results):
     for target in s["targets"]:
         rows = []
         for start in s["transferred"]:
-            values = [results.tuned(plan.same_start(start, depth, s), depth, s["compare_epochs"], target) for depth in s["depths"]]
-            rows.append([starts.TITLES[start], results.stored(target, start), *(cell(value, len(s["seeds"])) for value in values)])
+            source = plan.source_of(start, target, s)
+            values = [results.tuned(plan.same_start(start, depth, s), depth, s["compare_epochs"], target, source=source)
+                      for depth in s["depths"]]
+            rows.append([starts.TITLES[start], results.stored(target, start, source), *(cell(value, len(s["seeds"])) for value in values)])
         parts.append(f"**{target}**\n\n" + markdown(["", "numbers stored", *depths_head(s)], rows))
     return "\n\n".join(parts)
 
@@ -255,9 +257,23 @@ def longer_transfer(results):
     s = results.settings
     target, depth = s["targets"][0], plan.middle_depth(s)
     lengths = s["compare_epochs"], 2 * s["epochs"]
-    rows = [[starts.TITLES[start], *(cell(results.tuned(start, depth, epochs, target), len(s["seeds"])) for epochs in lengths)]
-            for start in s["transferred_longer"]]
+    rows = []
+    for start in s["transferred_longer"]:
+        source = plan.source_of(start, target, s)
+        rows.append([starts.TITLES[start],
+                     *(cell(results.tuned(start, depth, epochs, target, source=source), len(s["seeds"])) for epochs in lengths)])
     return markdown([f"{target}, depth {depth}", *(f"{epochs} epochs" for epochs in lengths)], rows)
+
+
+def other_source(results):
+    """d, by what the gene was learned from"""
+    s, rows = results.settings, []
+    for source, seeds in ((s["source"], s["seeds"]), ("cifar10", s["compared_seeds"])):
+        among = results.among(seeds)
+        for target in s["targets"][:2]:
+            values = [among.tuned("gene2", depth, s["compare_epochs"], target, source=source) for depth in s["depths"]]
+            rows.append([f"{source}, tuned on {target}", *(cell(value, len(seeds)) for value in values)])
+    return markdown(["gene learned on", *depths_head(s)], rows)
 
 
 def by_byte(results):
@@ -276,7 +292,7 @@ def by_byte(results):
 
 
 TABLES = {"half": half, "rates": rates, "other-genes": other_genes, "others": others, "costs": costs, "transfer": transfer,
-          "longer-transfer": longer_transfer, "by-byte": by_byte, "instead": instead}
+          "longer-transfer": longer_transfer, "other-source": other_source, "by-byte": by_byte, "instead": instead}
 
 
 def mean(values):

@@ -286,6 +286,8 @@ class Maker:
             path = folder / "result.json"
         for part in path.parent.glob(f"{path.name}.*.part"):
             part.unlink()  # of a driver that was killed as it wrote
+        if run.kind != "score":
+            keep_log(folder / "log.jsonl", path.with_suffix(".jsonl"), self)
         write_json(path, result)
         say(f"    {scores(result, self.measure)}")
 
@@ -434,16 +436,24 @@ def from_log(path, run, measure):
     return result | ({f"{measure}_by_depth": final[f"val_{measure}_by_depth"]} if run.kind == "learn" else {})
 
 
-def shown(words, maker):
-    """The command without this machine's folders."""
+def placed(word, maker):
+    """A word of a command or a log without this machine's folders."""
     places = {str(maker.work): "WORK", str(maker.options.data): "DATA"}
     if maker.options.recorded:
         places[os.path.abspath(maker.options.recorded)] = "RECORDING"
+    for folder, name in places.items():
+        if word == folder or word.startswith(f"{folder}/"):
+            return name + word[len(folder):]
+    return word
 
-    def place(word):
-        for folder, name in places.items():
-            if word == folder or word.startswith(f"{folder}/"):
-                return name + word[len(folder):]
-        return word
 
-    return " ".join(["tleg", *(place(word) for word in words)])
+def shown(words, maker):
+    return " ".join(["tleg", *(placed(word, maker) for word in words)])
+
+
+def keep_log(log, path, maker):
+    """A training's log beside its result."""
+    lines = [{key: placed(value, maker) if isinstance(value, str) else value for key, value in line.items()} for line in read_log(log)]
+    partial = Path(f"{path}.{os.getpid()}.part")
+    partial.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines), encoding="utf-8")
+    partial.replace(path)

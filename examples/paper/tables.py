@@ -130,7 +130,8 @@ def others(results):
     results = results.among(s["compared_seeds"])
     depths, epochs, rows = s["depths"], s["compare_epochs"], []
     for start, title, seeds, which in rows_of(s["compared"], results.seeds):
-        rows.append([title, results.stored("cifar10", start, "cifar10"), *(cell(results.untuned(start, depth, **which), seeds) for depth in depths),
+        rows.append([title, results.stored("cifar10", start, "cifar10"),
+                     *(cell(results.untuned(start, depth, **which), seeds) for depth in depths),
                      *(cell(results.tuned(start, depth, epochs, **which), seeds) for depth in depths)])
     return markdown(["", "numbers stored", *depths_head(s, "{} untuned"), *depths_head(s, "{} tuned")], rows)
 

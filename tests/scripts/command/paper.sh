@@ -58,6 +58,8 @@ says out "cifar100-tune-gene2-of-tinyimagenet32-d8-e2-s0"
 ends 0 run --work w1 --results whole
 says out "$runs of $runs runs are made"
 must test "$(find whole -name '*.json' | wc -l)" -eq "$runs"
+must grep -q '"step":' whole/cifar10-tune-random-d2-e2-s0.jsonl
+must grep -q '"data":"DATA/cifar10/train"' whole/cifar10-tune-random-d2-e2-s0.jsonl
 
 part="--only cifar10-*-d2-*"
 learning() {

@@ -6,7 +6,7 @@
     python3 examples/paper/paper.py record --teacher COMMAND     what a teacher says, for `run --recorded`
     python3 examples/paper/paper.py run --minutes 600            makes what is missing, most telling first
     python3 examples/paper/paper.py tables                       tables and charts from the results
-    python3 examples/paper/paper.py smallest                     repeats the two smallest rows, and compares
+    python3 examples/paper/paper.py smallest                     repeats the three smallest rows, and compares
 
 README.md beside this file says more. Needs Python alone, and numpy for the mimetic start."""
 import importlib.util
@@ -46,7 +46,9 @@ def repeat_smallest(settings, options):
     options.work = os.path.join(options.work, "smallest")
     options.results = os.path.join(options.work, "results")
     code = make_runs(settings, options)
-    for name in plan.smallest(settings) if code == 0 else ():
+    for name, run in plan.smallest(settings).items() if code == 0 else ():
+        if run.kind == "learn":
+            continue
         found = json.loads((Path(options.results) / f"{name}.json").read_text(encoding="utf-8"))["top1"]
         stored = kept / f"{name}.json"
         then = f"{100 * json.loads(stored.read_text(encoding='utf-8'))['top1']:.2f} %" if stored.exists() else "not run yet"

@@ -184,10 +184,11 @@ def make(settings):
 
 
 def smallest(settings):
-    """The rows that `paper.py smallest` repeats: the shallowest models of the transfer that need no gene."""
+    """The runs that `paper.py smallest` repeats: the shallowest models of the transfer, and the gene that one of them starts from."""
     planner = Planner(settings)
-    for name in ("random", "mimetic"):
-        planner.tune(settings["targets"][0], name, min(settings["depths"]), settings["compare_epochs"], settings["seeds"][0])
+    for name in ("random", "mimetic", "gene2"):
+        planner.tune(settings["targets"][0], name, min(settings["depths"]), settings["compare_epochs"], settings["seeds"][0],
+                     settings["source"])
     return planner.runs
 
 

@@ -266,8 +266,8 @@ const struct verb verb_grad = {
              "                 --input IN -o OUT",
     .details =
         "The loss is A * T^2 * sum KL(teacher || student) / (B * C) + (1 - A) * cross-entropy. For a learngene the\n"
-        "gradients are those of the tensors that layers are sums of, and of everything inherited. Of a generator (a Diffusion Transformer) the\n"
-        "loss is the mean of (noise - told noise)^2.\n"
+        "gradients are those of the tensors that layers are sums of, and of everything inherited. Of a generator (a\n"
+        "Diffusion Transformer) the loss is the mean of (noise - told noise)^2.\n"
         "\n"
         "Options\n" DEPTH_HELP
         "  --norm P      place of the final norm: as-learned (default), before-pool, after-pool; --timm: the last\n" IMAGE_HELP

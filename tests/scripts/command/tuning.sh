@@ -125,7 +125,7 @@ for path in "$raw" "$far"; do
     says out "resumed: odd.st.checkpoint, step 2 of 5"
     rm odd.st*
 done
-for run in first second; do # the second takes the log of the same output
+for _ in first second; do # the second takes the log of the same output
     try 0 $labelled --limit-steps 1 --seed 18446744073709551615 --log odd.json -o "new$raw"
     says out 'newm\xFF.st: '
 done

@@ -108,7 +108,7 @@ class Planner:
                         self.tune(target, name, depth, s["compare_epochs"], seed, s["source"])
 
     def other_source(self, seed, depths):
-        """d, with the gene of b: whether the one that knows more classes is the better one to tune."""
+        """d, with the gene of b: whether one of other pictures, learned for longer, is the better one to tune."""
         s = self.settings
         for target in s["targets"][:2]:
             for depth in depths:

@@ -75,13 +75,18 @@ def as_child():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def write_json(path, value):
+def write_whole(path, text):
+    """The file is there whole, or as it was."""
     partial = f"{path}.{os.getpid()}.part"
     with open(partial, "w", encoding="utf-8") as file:
-        file.write("{\n" + ",\n".join(f'  "{key}": {json.dumps(value[key])}' for key in value) + "\n}\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
+
+
+def write_json(path, value):
+    write_whole(path, "{\n" + ",\n".join(f'  "{key}": {json.dumps(value[key])}' for key in value) + "\n}\n")
 
 
 def processor():
@@ -284,9 +289,10 @@ class Maker:
         if path.exists():
             self.compare(run, result, alike.read(path))
             path = folder / "result.json"
-        for part in path.parent.glob(f"{path.name}.*.part"):
-            part.unlink()  # of a driver that was killed as it wrote
-        if run.kind != "score":
+        for name in (path.name, f"{run.name}.jsonl"):
+            for part in path.parent.glob(f"{name}.*.part"):
+                part.unlink()  # of a driver that was killed as it wrote
+        if run.kind != "score" and path.parent != folder:
             keep_log(folder / "log.jsonl", path.with_suffix(".jsonl"), self)
         write_json(path, result)
         say(f"    {scores(result, self.measure)}")
@@ -454,6 +460,4 @@ def shown(words, maker):
 def keep_log(log, path, maker):
     """A training's log beside its result."""
     lines = [{key: placed(value, maker) if isinstance(value, str) else value for key, value in line.items()} for line in read_log(log)]
-    partial = Path(f"{path}.{os.getpid()}.part")
-    partial.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))

@@ -239,16 +239,21 @@ def instead(results):
                      f"the gene ({number(c.gene_numbers)} numbers), untuned", f"tuned for {end}"], rows)
 
 
+def carried(results, start, depth, epochs, target):
+    """What was tuned on the target from what the source of d gave."""
+    s = results.settings
+    return results.tuned(plan.same_start(start, depth, s), depth, epochs, target, source=plan.source_of(start, target, s))
+
+
 def transfer(results):
     """d"""
     s, parts = results.settings, []
     for target in s["targets"]:
         rows = []
         for start in s["transferred"]:
-            source = plan.source_of(start, target, s)
-            values = [results.tuned(plan.same_start(start, depth, s), depth, s["compare_epochs"], target, source=source)
-                      for depth in s["depths"]]
-            rows.append([starts.TITLES[start], results.stored(target, start, source), *(cell(value, len(s["seeds"])) for value in values)])
+            stored = results.stored(target, start, plan.source_of(start, target, s))
+            values = [carried(results, start, depth, s["compare_epochs"], target) for depth in s["depths"]]
+            rows.append([starts.TITLES[start], stored, *(cell(value, len(s["seeds"])) for value in values)])
         parts.append(f"**{target}**\n\n" + markdown(["", "numbers stored", *depths_head(s)], rows))
     return "\n\n".join(parts)
 
@@ -258,11 +263,8 @@ def longer_transfer(results):
     s = results.settings
     target, depth = s["targets"][0], plan.middle_depth(s)
     lengths = s["compare_epochs"], 2 * s["epochs"]
-    rows = []
-    for start in s["transferred_longer"]:
-        source = plan.source_of(start, target, s)
-        rows.append([starts.TITLES[start],
-                     *(cell(results.tuned(start, depth, epochs, target, source=source), len(s["seeds"])) for epochs in lengths)])
+    rows = [[starts.TITLES[start], *(cell(carried(results, start, depth, epochs, target), len(s["seeds"])) for epochs in lengths)]
+            for start in s["transferred_longer"]]
     return markdown([f"{target}, depth {depth}", *(f"{epochs} epochs" for epochs in lengths)], rows)
 
 

@@ -151,10 +151,10 @@ TLEG_API tleg_status TLEG_CALL tleg_expander_get_depths(tleg_context *context, c
                                                         int32_t *most);
 
 /* What `depth` layers (0: the least) cost at `batch` images on this context's threads. With `measure` not 0 milliseconds are
- * measured: sessions of two depths run in turn, for some 200 ms and at least ten times each, and the least of each counts; so
- * does a model of seven layers (of six more than the least depth), which is expanded for that, and then an elastic session.
- * Errors: ARGUMENT, MEMORY; where it measures also NUMERIC (as tleg_expander_expand), CANCELLED (the context's progress said
- * so), and what the context's parallel returned.
+ * measured, of a materialised model and then of an elastic session, in some 200 ms each: runs at two depths in turn, at least
+ * ten times, of which the least counts. The model has six layers more than the least depth, and is held for as long as that
+ * takes. A budget with milliseconds measures what its holding runs alone. Errors: ARGUMENT, MEMORY; where it measures also
+ * NUMERIC (as tleg_expander_expand), CANCELLED (the context's progress said so), and what the context's parallel returned.
  *
  * A host measures once, keeps the struct, and hands it in again (tleg_budget.cost). */
 TLEG_API tleg_status TLEG_CALL tleg_expander_get_cost(tleg_context *context, const tleg_expander *expander, int32_t depth,

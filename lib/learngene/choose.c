@@ -29,6 +29,10 @@ static tleg_status check_budget(tleg_context *context, const tleg_budget *budget
     return TLEG_OK;
 }
 
+static enum tleg_form form_of(const tleg_budget *budget) {
+    return budget->holding == TLEG_HOLDING_ELASTIC ? TLEG_FORM_ELASTIC : TLEG_FORM_EXPANDED;
+}
+
 static bool same_where_given(uint64_t given, uint64_t own) {
     return given == 0 || given == own;
 }
@@ -39,7 +43,7 @@ static tleg_status take_cost(tleg_context *context, const tleg_budget *budget, t
     tleg_status status = tleg_options_read(context, "tleg_budget.cost", budget->cost, &host, sizeof host, TLEG_LEAST_COST);
     if (status != TLEG_OK)
         return status;
-    const bool elastic = budget->holding == TLEG_HOLDING_ELASTIC;
+    const bool elastic = form_of(budget) == TLEG_FORM_ELASTIC;
     const double fixed = elastic ? host.ms_elastic_fixed : host.ms_fixed,
                  per_layer = elastic ? host.ms_elastic_per_layer : host.ms_per_layer;
     const bool finite = fixed >= 0 && per_layer >= 0 && fixed + per_layer <= 1e30;
@@ -75,9 +79,9 @@ static tleg_status ask(tleg_context *context, const tleg_expander *expander, con
     tleg_status status = tleg_options_read(context, "tleg_budget", budget, own, sizeof *own, TLEG_LEAST_BUDGET);
     if (status == TLEG_OK)
         status = check_budget(context, own);
-    const bool timed = own->milliseconds > 0, elastic = own->holding == TLEG_HOLDING_ELASTIC;
-    const bool wanted[TLEG_FORMS] = {
-        [TLEG_FORM_EXPANDED] = timed && !own->cost && !elastic, [TLEG_FORM_ELASTIC] = timed && !own->cost && elastic};
+    const bool timed = own->milliseconds > 0;
+    bool wanted[TLEG_FORMS] = {false, false};
+    wanted[form_of(own)] = timed && !own->cost;
     if (status == TLEG_OK)
         status = tleg_cost_make(context, expander, own->batch, wanted, &question->cost);
     if (status == TLEG_OK && timed && own->cost)
@@ -98,7 +102,7 @@ static uint64_t held(const struct question *question) {
 }
 
 static double expected_ms(const struct question *question) {
-    const bool elastic = question->budget.holding == TLEG_HOLDING_ELASTIC;
+    const bool elastic = form_of(&question->budget) == TLEG_FORM_ELASTIC;
     return (elastic ? question->cost.ms_elastic : question->cost.ms) * (1 + question->budget.margin);
 }
 

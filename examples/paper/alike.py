@@ -2,6 +2,8 @@
 import hashlib
 import json
 
+import plan
+
 
 class Failed(Exception):
     """What went wrong, what was expected, what to do."""
@@ -19,7 +21,7 @@ def digest(path):
 def settings_of(run, settings, taught, extra, recording=""):
     """What the names of runs do not say. taught: by a recording, of this digest where it is known, where the data set is; extra: further
     arguments for every training."""
-    s = settings
+    s = plan.by_recipe(settings, run.recipe)
     taught = taught and s["datasets"][run.data].get("taught")
     said = {"model": s["model"], "pictures": s["pictures"], "train": s["train"], "learn": [s["gene_depths"], *s["learn"]],
             "data": s["datasets"][run.data], "taught": s["taught"] if taught else [], "extra": extra, "needs": list(run.needs)}

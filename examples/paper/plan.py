@@ -13,7 +13,8 @@ class Run:
     data:   the data set that it learns from, or is scored on
     start:  how it is initialised (starts.py)
     source: where what it starts from was learned
-    needs:  names of the runs that come before"""
+    needs:  names of the runs that come before
+    recipe: which of settings.json's `recipes` it learns by; gene: by which the gene that it starts from was learned"""
 
     kind: str
     data: str
@@ -23,16 +24,37 @@ class Run:
     epochs: int
     seed: int
     needs: tuple = ()
-    rate: str = ""
+    recipe: str = ""
+    gene: str = ""
 
     @property
     def name(self):
         parts = [self.data, self.kind, self.start]
+        parts += [f"by-{self.gene}"] if self.gene else []
         parts += [f"of-{self.source}"] if self.source != self.data else []
         parts += [f"d{self.depth}"] if self.depth else []
         parts += [f"e{self.epochs}"] if self.epochs else []
-        parts += [f"lr{self.rate}"] if self.rate else []
+        parts += [self.recipe] if self.recipe else []
         return "-".join(parts + [f"s{self.seed}"])
+
+
+def by_recipe(settings, name):
+    """The settings, with what a recipe says otherwise: options in place of those of the same name, or behind the others."""
+    changed = dict(settings)
+    for key, said in settings["recipes"][name].items() if name else ():
+        changed[key] = with_options(settings[key], said) if isinstance(said, list) else said
+    return changed
+
+
+def with_options(words, others):
+    """others: a list of --NAME VALUE."""
+    words = list(words)
+    for name, value in zip(others[::2], others[1::2]):
+        if name in words:
+            words[words.index(name) + 1] = value
+        else:
+            words += [name, value]
+    return words
 
 
 class Planner:
@@ -44,10 +66,10 @@ class Planner:
         self.runs.setdefault(run.name, run)
         return run.name
 
-    def learn(self, data, start, seed):
+    def learn(self, data, start, seed, recipe=""):
         length = "long_epochs" if start == "gene2long" else "source_epochs" if data == self.settings["source"] else "gene_epochs"
         epochs = self.settings[length]
-        return self.add(Run("learn", data, start, data, 0, epochs, seed))
+        return self.add(Run("learn", data, start, data, 0, epochs, seed, recipe=recipe))
 
     def trained(self, data, seed):
         """The deepest model, from scratch: what rivals take layers from."""
@@ -55,15 +77,15 @@ class Planner:
         epochs = self.settings["source_epochs"] if same else 2 * self.settings["epochs"]
         return self.tune(data, "random", max(self.settings["depths"]), epochs, seed)
 
-    def before(self, start, source, seed):
+    def before(self, start, source, seed, gene=""):
         if start in starts.GENES:
-            return (self.learn(source, start, seed),)
+            return (self.learn(source, start, seed, gene),)
         return (self.trained(source, seed),) if start in starts.FROM_MODEL else ()
 
-    def tune(self, data, start, depth, epochs, seed, source=None, rate=""):
-        needs = self.before(start, source or data, seed)
+    def tune(self, data, start, depth, epochs, seed, source=None, recipe="", gene=""):
+        needs = self.before(start, source or data, seed, gene)
         source = source if needs and source else data
-        return self.add(Run("tune", data, start, source, depth, epochs, seed, needs, rate))
+        return self.add(Run("tune", data, start, source, depth, epochs, seed, needs, recipe, gene))
 
     def grow(self, data, start, depth, epochs, seed):
         return self.add(Run("grow", data, start, data, depth, epochs, seed, self.before(start, data, seed)))
@@ -129,9 +151,16 @@ class Planner:
 
     def rates(self, seed, depth):
         """Whether another learning rate would change a's answer."""
-        for rate in self.settings["rates"]:
+        for recipe in self.settings["rates"]:
             for start in ("gene2", "random"):
-                self.tune("cifar10", start, depth, self.settings["epochs"], seed, rate=rate)
+                self.tune("cifar10", start, depth, self.settings["epochs"], seed, recipe=recipe)
+
+    def reasons(self, seed, depth):
+        """Whether half the training would do if gene and models learned in other ways."""
+        epochs = self.settings["epochs"]
+        for gene, recipe in self.settings["reasons"]:
+            self.tune("cifar10", "gene2", depth, epochs, seed, recipe=recipe, gene=gene)
+            self.tune("cifar10", "random", depth, 2 * epochs, seed, recipe=recipe)
 
 
 def same_start(start, depth, settings):
@@ -169,6 +198,7 @@ def make(settings):
     planner.transfer(first, middle, targets[1:])
     planner.rates(first, middle[0])
     planner.other_genes(first, depths[::-1])
+    planner.reasons(compared, max(depths))
     for seed in others:
         planner.transfer(seed, depths, targets[:1])
     for seed in others_compared:
@@ -196,8 +226,8 @@ def mean_depth(run, settings):
     """Layers of a step, its passes together."""
     if run.depth:
         return run.depth
-    low, high = (int(part) for part in settings["gene_depths"].split("-"))
-    return (low + high) * (1.5 if "--sandwich" in settings["learn"] else 0.5)
+    low, _, high = by_recipe(settings, run.recipe)["gene_depths"].partition("-")
+    return (int(low) + int(high or low)) * (1.5 if "--sandwich" in settings["learn"] else 0.5)
 
 
 def layer_passes(run, settings):

@@ -207,16 +207,15 @@ class Maker:
 
     def training(self, run, first, folder):
         """The arguments of `tleg tune` or `tleg distill` for a run that starts from the file `first`."""
-        words = [*self.settings["pictures"], *self.settings["train"]]
-        if run.rate:
-            words[words.index("--lr") + 1] = run.rate
+        s = plan.by_recipe(self.settings, run.recipe)
+        words = [*s["pictures"], *s["train"]]
         if self.taught(run):
-            words += ["--recorded", os.path.abspath(self.options.recorded), *self.settings["taught"]]
+            words += ["--recorded", os.path.abspath(self.options.recorded), *s["taught"]]
         which = {"tune": ["tune", first], "grow": ["distill", "--from", first, "--depth", str(run.depth)],
-                 "learn": ["distill", "--from", first, "--depths", self.settings["gene_depths"],
-                           *self.settings["learn"]]}[run.kind]
+                 "learn": ["distill", "--from", first, "--depths" if "-" in s["gene_depths"] else "--depth", s["gene_depths"],
+                           *s["learn"]]}[run.kind]
         if run.kind == "learn":
-            words += ["--val-depths", ",".join(str(depth) for depth in self.settings["depths"])]
+            words += ["--val-depths", ",".join(str(depth) for depth in s["depths"])]
         return [*which, *self.data(run.data), *words, *self.options.extra.split(), "--epochs", str(run.epochs),
                 "--seed", str(run.seed), "--log", str(folder / "log.jsonl"), "--resume", "-o", self.model(run.name)]
 
@@ -273,7 +272,7 @@ class Maker:
         """Makes a run, or what is left of it, and writes its JSON file; beside its model where the results have one already."""
         folder = self.folder(run.name)
         result = {"name": run.name, "kind": run.kind, "data": run.data, "start": run.start, "source": run.source,
-                  "depth": run.depth, "epochs": run.epochs, "seed": run.seed, "rate": run.rate}
+                  "depth": run.depth, "epochs": run.epochs, "seed": run.seed, "recipe": run.recipe, "gene": run.gene}
         if run.kind == "score":
             gene = self.model(run.needs[0])
             result |= size_of(gene) | self.source(run) | {f"{self.measure}_by_depth": self.score(gene, run, self.settings["score_depths"])}

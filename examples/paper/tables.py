@@ -39,8 +39,8 @@ class Results:
         return others
 
     def find(self, **wanted):
-        """The results, one a seed, of the runs that are so; without a word, at the usual learning rate."""
-        wanted = {"rate": "", **wanted}
+        """The results, one a seed, of the runs that are so; without a word, by the usual recipe, from genes of that."""
+        wanted = {"recipe": "", "gene": "", **wanted}
         found = [run for run in self.runs.values()
                  if run.seed in self.seeds and all(getattr(run, key) == value for key, value in wanted.items())]
         names = [run.name for run in found if run.name in self.made]
@@ -50,8 +50,8 @@ class Results:
     def tuned(self, start, depth, epochs, data="cifar10", kind="tune", **more):
         return [result["top1"] for result in self.find(kind=kind, data=data, start=start, depth=depth, epochs=epochs, **more)]
 
-    def untuned(self, start, depth, **which):
-        which |= {"data": "cifar10", "start": start}
+    def untuned(self, start, depth):
+        which = {"data": "cifar10", "start": start}
         if start in starts.GENES:
             found = {result["seed"]: result for result in self.find(kind="learn", **which)}
             found |= {result["seed"]: result for result in self.find(kind="score", **which)}  # the same scores, at more depths
@@ -114,25 +114,15 @@ def half(results):
     return markdown(["", *depths_head(s)], rows)
 
 
-def rows_of(names, seeds):
-    """(start, title, seeds, which of them): the gene's seeds stand alone too, for cells to be compared with that have no other."""
-    for start in names:
-        title = starts.TITLES[start]
-        yield start, title, len(seeds), {}
-        if start == "gene2" and len(seeds) > 1:
-            for seed in seeds:
-                yield start, f"{title}, seed {seed} alone", 1, {"seed": seed}
-
-
 def others(results):
     """b"""
     s = results.settings
     results = results.among(s["compared_seeds"])
-    depths, epochs, rows = s["depths"], s["compare_epochs"], []
-    for start, title, seeds, which in rows_of(s["compared"], results.seeds):
-        rows.append([title, results.stored("cifar10", start, "cifar10"),
-                     *(cell(results.untuned(start, depth, **which), seeds) for depth in depths),
-                     *(cell(results.tuned(start, depth, epochs, **which), seeds) for depth in depths)])
+    depths, epochs, seeds, rows = s["depths"], s["compare_epochs"], len(results.seeds), []
+    for start in s["compared"]:
+        rows.append([starts.TITLES[start], results.stored("cifar10", start, "cifar10"),
+                     *(cell(results.untuned(start, depth), seeds) for depth in depths),
+                     *(cell(results.tuned(start, depth, epochs), seeds) for depth in depths)])
     return markdown(["", "numbers stored", *depths_head(s, "{} untuned"), *depths_head(s, "{} tuned")], rows)
 
 
@@ -140,10 +130,10 @@ def rates(results):
     """The learning rate"""
     s = results.settings
     depth, end, rows = plan.middle_depth(s), s["epochs"], []
-    usual = s["train"][s["train"].index("--lr") + 1]
-    for rate in sorted([usual, *s["rates"]], key=float):
-        rate_of = "" if rate == usual else rate
-        rows.append([rate, *(cell(results.tuned(start, depth, end, rate=rate_of)[:1], 1) for start in ("gene2", "random"))])
+    rate_of = {recipe: plan.by_recipe(s, recipe)["train"] for recipe in ["", *s["rates"]]}
+    rate_of = {recipe: words[words.index("--lr") + 1] for recipe, words in rate_of.items()}
+    for recipe in sorted(rate_of, key=lambda recipe: float(rate_of[recipe])):
+        rows.append([rate_of[recipe], *(cell(results.tuned(start, depth, end, recipe=recipe)[:1], 1) for start in ("gene2", "random"))])
     return markdown(["learning rate", f"gene, depth {depth}", f"scratch, depth {depth}"], rows)
 
 
@@ -154,6 +144,19 @@ def other_genes(results):
         rows.append([f"K = {count}, {epochs} epochs", *(cell(results.untuned(start, depth)[:1], 1) for depth in s["depths"]),
                      *(cell(results.tuned(start, depth, s["epochs"])[:1], 1) for depth in s["depths"])])
     return markdown(["gene", *depths_head(s, "{} untuned"), *depths_head(s, f"{{}} tuned for {s['epochs']}")], rows)
+
+
+def reasons(results):
+    """a, by other recipes"""
+    s, rows = results.settings, []
+    results = results.among(s["compared_seeds"][:1])
+    depth, end = max(s["depths"]), s["epochs"]
+    for gene, recipe in s["reasons"]:
+        untuned = [made["top1_by_depth"][str(depth)] for made in results.find(kind="learn", data="cifar10", start="gene2", recipe=gene)]
+        rows.append([s["recipe_titles"][gene], s["recipe_titles"][recipe], cell(untuned, 1),
+                     cell(results.tuned("gene2", depth, end, recipe=recipe, gene=gene), 1),
+                     cell(results.tuned("random", depth, 2 * end, recipe=recipe), 1)])
+    return markdown(["the gene learns", "models learn", "gene, untuned", f"gene, tuned for {end}", f"scratch, {2 * end}"], rows)
 
 
 class Costs:
@@ -283,18 +286,18 @@ def by_byte(results):
     """e"""
     s = results.settings
     results = results.among(s["compared_seeds"])
-    depths, epochs, rows = s["depths"], s["compare_epochs"], []
-    for start, title, seeds, which in rows_of(("gene1", "gene2", "gene3", "gene4"), results.seeds):
+    depths, epochs, seeds, rows = s["depths"], s["compare_epochs"], len(results.seeds), []
+    for start in ("gene1", "gene2", "gene3", "gene4"):
         stored = results.one("numbers", kind="learn", data="cifar10", start=start)
-        rows.append([title, number(stored and 2 * stored),
-                     *(cell(results.untuned(start, depth, **which), seeds) for depth in depths),
-                     *(cell(results.tuned(start, depth, epochs, kind="grow", **which), seeds) for depth in depths),
-                     *(cell(results.tuned(start, depth, epochs, **which), seeds) for depth in depths)])
+        rows.append([starts.TITLES[start], number(stored and 2 * stored),
+                     *(cell(results.untuned(start, depth), seeds) for depth in depths),
+                     *(cell(results.tuned(start, depth, epochs, kind="grow"), seeds) for depth in depths),
+                     *(cell(results.tuned(start, depth, epochs), seeds) for depth in depths)])
     return markdown(["", "bytes in bf16", *depths_head(s, "{} untuned"), *depths_head(s, "{} constrained"),
                      *depths_head(s, "{} free")], rows)
 
 
-TABLES = {"half": half, "rates": rates, "other-genes": other_genes, "others": others, "costs": costs, "transfer": transfer,
+TABLES = {"half": half, "rates": rates, "other-genes": other_genes, "reasons": reasons, "others": others, "costs": costs, "transfer": transfer,
           "longer-transfer": longer_transfer, "other-source": other_source, "by-byte": by_byte, "instead": instead}
 
 

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <tleg/generate.h>
 
-enum { COMPUTED_TEXT = 64, RECIPE_TEXT = 320, RATE_TEXT = 96 };
+enum { COMPUTED_TEXT = 64, RECIPE_TEXT = 320, RATE_TEXT = 96, SEED_TEXT = 24 };
 
 /* How pictures are made and judged, with all defaults settled. */
 struct recipe {
@@ -107,6 +107,7 @@ struct state {
     double *class_weights; /* (set.class_count), or NULL */
     struct teacher teacher;
     struct origin origin;
+    char recorded_seed[SEED_TEXT];                /* settled.data_seed, where --recorded's file says it */
     float *logits;                                /* (set.count, classes): stored ones */
     int32_t depths[TRAINING_DEPTHS], depth_count; /* of the validation */
     int32_t planned;               /* epochs of the run as it began, which the defaults follow; --resume may make it longer */
@@ -151,7 +152,9 @@ int training_try_files(const struct state *state);
 int training_find_room(const struct state *state); /* once it is known how large they will be */
 
 /* ---- the recipe (recipe.c) ---- */
-void training_choose_recipe(struct state *state); /* once it is known how many pictures there are */
+/* What pictures, batches and their order are like that --recorded's file is of, as far as no option says it. An exit code. */
+int training_take_recorded(struct state *state);
+void training_choose_recipe(struct state *state); /* then, once it is known how many pictures there are */
 void training_describe_choice(const struct state *state, char text[RECIPE_TEXT]);
 
 /* ---- what learns (learning.c): exit codes ---- */

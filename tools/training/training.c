@@ -390,6 +390,8 @@ static int prepare(struct state *state, training_begin *begin, const void *verb)
     if (code == EXIT_DONE)
         code = training_check_latents(state);
     if (code == EXIT_DONE)
+        code = training_take_recorded(state);
+    if (code == EXIT_DONE)
         code = training_split_data(state);
     if (code == EXIT_DONE)
         code = settle(state);

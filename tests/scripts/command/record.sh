@@ -12,7 +12,7 @@ for i in $(seq 0 35); do cifar $((i % 3)) "$i"; done >cifar/data_batch_1.bin
 printf 'red\ngreen\nblue\n' >cifar/batches.meta.txt
 try 0 new --dim 16 --heads 2 --image 32 --patch 8 --classes 3 -o start.st
 try 0 expand start.st --depth 3 -o teacher.st
-data="--data cifar --val-every 6 --batch 10"
+data="--data cifar --val-every 6 --batch 10 --recipe deit"
 small="distill $data --dim 16 --heads 2 --image 32 --patch 8 --depths 2-3 --lr 1e-3 --warmup 1"
 
 # ---- the same bits, under every augmentation ----
@@ -38,7 +38,7 @@ try 0 $small --epochs 4 --seed 7 --data-seed 0 --teacher teacher.st --record oth
 same rec other
 try 0 $small --epochs 4 --seed 7 --data-seed 0 --recorded rec -o then.st
 same seven.st then.st
-says out "DeiT's recipe, for long runs, as recordings have it unless told otherwise"
+says out "DeiT's recipe, for long runs, with pictures as recorded"
 try 0 new --dim 8 --heads 1 --image 32 --patch 16 --classes 3 -o wide.st
 try 0 distill $data --from wide.st --depth 2 --epochs 4 --recorded rec -o wide.st
 rm -f other
@@ -48,6 +48,26 @@ try 0 tune start.st $data --depth 2 --epochs 4 --recorded rec -o then.st
 same tuned.st then.st
 try 0 $small --epochs 3 --recorded rec -o then.st
 try 0 $small --epochs 3 --accumulate 2 --recorded rec -o then.st
+
+# ---- what no option says is as it was recorded ----
+bare="distill --data cifar --val-every 6 --from start.st --depth 2 --epochs 2" # with no other use for a seed
+for words in "--augment deit" "--augment light --mixup 0.8 --batch 7" "--augment none --cutmix 1 --repeats 2" \
+    "--augment light --crop-scale 0.3 --rand-augment 5 --jitter 0.2 --erase 0.5 --flip 0" "--augment none --flip 0" \
+    "--seed 9" "--batch 12 --seed 18446744073709551615"; do
+    rm -f own
+    try 0 $bare $words --teacher teacher.st --record own -o first.st
+    try 0 $bare --recorded own -o then.st
+    says out "the recipe for short runs (a rate that does not shrink with the batch), with pictures as recorded"
+    same first.st then.st
+done
+try 1 $bare --recorded own --augment deit -o then.st # what an option says holds
+says err 'own: recorded with rand_augment 0.0; here it is 9.0'
+try 1 $bare --recorded own --cutmix 1 -o then.st
+says err 'own: recorded with cutmix 0.0; here it is 1.0'
+rm own
+try 0 record --data cifar --val-every 6 --from start.st --epochs 2 --augment none --teacher teacher.st -o own
+try 1 $bare --recorded own --rand-augment 5 -o then.st
+says err 'own: recorded with crop "none"; here it is "padded"'
 
 # Batches are free where nothing is mixed in them, as long as no more pictures are taken.
 plain="--augment light --epochs 2"
@@ -174,7 +194,7 @@ refused() {
     same part.st.checkpoint former
     must test ! -e x.st
 }
-refused "rec: recorded with data_seed 0; here it is 1 (--data-seed)" --seed 1
+refused "rec: recorded with data_seed 0; here it is 1 (--data-seed)" --data-seed 1
 refused "rec: recorded with cutmix 1.0; here it is 0.5" --cutmix 0.5
 refused "rec: recorded with mixup 0.8; here it is 0.0" --mixup 0
 refused 'rec: recorded with crop "padded"; here it is "none"' --augment none
@@ -262,9 +282,9 @@ wrong "--record keeps what a teacher says" $small --epochs 4 --record x --record
 wrong "--record keeps what a teacher says" $small --epochs 4 --record x --teacher teacher.st --alpha 0
 rm -f large # seeds that differ in their last bit alone
 try 0 record $data --epochs 1 --image 32 --teacher teacher.st --seed 18446744073709551614 -o large
-try 1 $small --epochs 1 --recorded large --seed 18446744073709551615 -o x.st
+try 1 $small --epochs 1 --recorded large --data-seed 18446744073709551615 -o x.st
 says err 'large: recorded with data_seed "18446744073709551614"; here it is "18446744073709551615"'
-try 0 $small --epochs 1 --recorded large --data-seed 18446744073709551614 -o then.st
+try 0 $small --epochs 1 --recorded large --seed 3 -o then.st
 wrong "--data-seed takes a whole number" $small --epochs 4 --recorded rec --data-seed -1
 wrong "needs --teacher or --teacher-command" record $data --epochs 4 --from start.st
 wrong "needs --from or --image" record $data --epochs 4 --teacher teacher.st

@@ -39,10 +39,14 @@ class Run:
 
 
 def by_recipe(settings, name):
-    """The settings, with what a recipe says otherwise: options in place of those of the same name, or behind the others."""
+    """The settings, with what a recipe says otherwise: options in place of those of the same name, or behind the others; so entries."""
     changed = dict(settings)
     for key, said in settings["recipes"][name].items() if name else ():
-        changed[key] = with_options(settings[key], said) if isinstance(said, list) else said
+        if isinstance(said, list):
+            said = with_options(settings[key], said)
+        elif isinstance(said, dict):
+            said = {**settings[key], **said}
+        changed[key] = said
     return changed
 
 
@@ -119,6 +123,11 @@ class Planner:
         for name in ("gene2", "gene4", "gene1", "gene3"):
             for depth in depths:
                 self.grow("cifar10", name, depth, self.settings["compare_epochs"], seed)
+
+    def of_equal_bytes(self, seed, depths):
+        """e, with a gene of K = 2 that stores as much as one of more tensors: its layers are wider."""
+        for depth in depths:
+            self.tune("cifar10", "gene2", depth, self.settings["compare_epochs"], seed, recipe="wide", gene="wide")
 
     def transfer(self, seed, depths, targets):
         """d"""
@@ -199,6 +208,8 @@ def make(settings):
     planner.rates(first, middle[0])
     planner.other_genes(first, depths[::-1])
     planner.reasons(compared, max(depths))
+    for seed in settings["compared_seeds"]:
+        planner.of_equal_bytes(seed, depths)
     for seed in others:
         planner.transfer(seed, depths, targets[:1])
     for seed in others_compared:

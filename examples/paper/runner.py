@@ -150,10 +150,10 @@ class Maker:
             partial.rename(out)
         return str(out)
 
-    def shape(self, data):
-        """The arguments of `tleg new` that say what every network of the experiment is like."""
-        pairs = [(f"--{key}", str(value)) for key, value in self.settings["model"].items()]
-        return [word for pair in pairs for word in pair] + ["--classes", str(self.settings["datasets"][data]["classes"])]
+    def shape(self, run):
+        """The arguments of `tleg new` that say what the networks of the experiment are like."""
+        pairs = [(f"--{key}", str(value)) for key, value in plan.by_recipe(self.settings, run.recipe)["model"].items()]
+        return [word for pair in pairs for word in pair] + ["--classes", str(self.settings["datasets"][run.data]["classes"])]
 
     def taught(self, run):
         return bool(self.options.recorded and self.settings["datasets"][run.data].get("taught"))

@@ -37,7 +37,7 @@ FROM_MODEL = ("embedding", "first2", "even2", "linear2", "linear4", "cut", "copi
 
 
 def fresh_gene(maker, run, out):
-    maker.tleg("new", *maker.shape(run.data), *GENES[run.start], "--seed", str(run.seed), "-o", out)
+    maker.tleg("new", *maker.shape(run), *GENES[run.start], "--seed", str(run.seed), "-o", out)
 
 
 def random_model(maker, run, out):
@@ -45,7 +45,7 @@ def random_model(maker, run, out):
     gene = f"{out}.gene"
     sites = OF_GENERATOR if maker.settings["model"].get("kind") == "dit" else SITES
     schedule = json.dumps({site: [[1, False]] * run.depth for site in sites})
-    maker.tleg("new", *maker.shape(run.data), "--schedule", schedule, "--seed", str(run.seed), "-o", gene)
+    maker.tleg("new", *maker.shape(run), "--schedule", schedule, "--seed", str(run.seed), "-o", gene)
     maker.tleg("expand", gene, "--depth", str(run.depth), "-o", out)
     os.remove(gene)
     return 0

@@ -50,8 +50,8 @@ class Results:
     def tuned(self, start, depth, epochs, data="cifar10", kind="tune", **more):
         return [result["top1"] for result in self.find(kind=kind, data=data, start=start, depth=depth, epochs=epochs, **more)]
 
-    def untuned(self, start, depth):
-        which = {"data": "cifar10", "start": start}
+    def untuned(self, start, depth, recipe=""):
+        which = {"data": "cifar10", "start": start, "recipe": recipe}
         if start in starts.GENES:
             found = {result["seed"]: result for result in self.find(kind="learn", **which)}
             found |= {result["seed"]: result for result in self.find(kind="score", **which)}  # the same scores, at more depths
@@ -287,12 +287,12 @@ def by_byte(results):
     s = results.settings
     results = results.among(s["compared_seeds"])
     depths, epochs, seeds, rows = s["depths"], s["compare_epochs"], len(results.seeds), []
-    for start in ("gene1", "gene2", "gene3", "gene4"):
-        stored = results.one("numbers", kind="learn", data="cifar10", start=start)
-        rows.append([starts.TITLES[start], number(stored and 2 * stored),
-                     *(cell(results.untuned(start, depth), seeds) for depth in depths),
-                     *(cell(results.tuned(start, depth, epochs, kind="grow"), seeds) for depth in depths),
-                     *(cell(results.tuned(start, depth, epochs), seeds) for depth in depths)])
+    for start, recipe in (("gene1", ""), ("gene2", ""), ("gene3", ""), ("gene4", ""), ("gene2", "wide")):
+        stored = results.one("numbers", kind="learn", data="cifar10", start=start, recipe=recipe)
+        rows.append([starts.TITLES[start] + (", wider" if recipe else ""), number(stored and 2 * stored),
+                     *(cell(results.untuned(start, depth, recipe), seeds) for depth in depths),
+                     *(cell(results.tuned(start, depth, epochs, kind="grow", recipe=recipe), seeds) for depth in depths),
+                     *(cell(results.tuned(start, depth, epochs, recipe=recipe, gene=recipe), seeds) for depth in depths)])
     return markdown(["", "bytes in bf16", *depths_head(s, "{} untuned"), *depths_head(s, "{} constrained"),
                      *depths_head(s, "{} free")], rows)
 

@@ -32,7 +32,7 @@ settings |= {
     "model": {"dim": 16, "heads": 2, "hidden": 32, "image": 8, "patch": 4, "mean": "0.5,0.5,0.5", "std": "0.2,0.2,0.2"},
     "depths": [2, 4], "gene_depths": "2-4", "score_depths": [2, 3, 4], "seeds": [0], "compared_seeds": [0], "epochs": 2, "few_epochs": [1],
     "compare_epochs": 1, "gene_epochs": 12, "source_epochs": 1, "targets": ["cifar100"], "rates": ["lr5e-4"],
-    "recipes": {"lr5e-4": {"train": ["--lr", "5e-4"]}, "labels": {"taught": ["--alpha", "0"]},
+    "recipes": {"lr5e-4": {"train": ["--lr", "5e-4"]}, "wide": {"model": {"dim": 24}}, "labels": {"taught": ["--alpha", "0"]},
                 "deep": {"gene_depths": "4", "taught": ["--teacher-mean", "images"]}},
     "reasons": [["", ""], ["labels", "labels"], ["deep", ""]], "recipe_titles": {"": "as everywhere", "labels": "from labels", "deep": "at depth 4"},
     "train": ["--lr-absolute", "--lr", "1e-3", "--warmup", "0"]}
@@ -117,6 +117,7 @@ must grep -q '"needs": \["cifar10-learn-gene2-e12-labels-s0"\]' taught/cifar10-t
 must grep -q '"command": "[^"]* --alpha 0 ' taught/cifar10-tune-gene2-by-labels-d4-e2-labels-s0.json
 must grep -q '"command": "[^"]* --depth 4 .*--alpha 0.9 .*--teacher-mean images ' taught/cifar10-learn-gene2-e12-deep-s0.json
 must grep -q '"command": "[^"]* --alpha 0.9 ' taught/cifar10-tune-gene2-by-deep-d4-e2-s0.json
+must grep -q '"model": {"dim": 24, "heads": 2,' whole/cifar10-tune-gene2-by-wide-d4-e1-wide-s0.json
 must grep -q '"command": "[^"]* --lr 5e-4 ' whole/cifar10-tune-random-d4-e2-lr5e-4-s0.json
 
 now="two drivers"
@@ -201,6 +202,7 @@ must "$python" -B "$paper/paper.py" tables --settings two.json --results made-up
 for row in "gene, 0 epochs | 60.0 ± 10.0 | 70.0 ± 10.0" \
     "gene, K = 2 (TLEG) | 7 | 70.0 ± 20.0 | 80.0 ± 20.0 | 40.0 ± 20.0 | 60.0 ± 20.0" \
     "gene, K = 2 (TLEG) | 110 | 70.0 ± 20.0 | 80.0 ± 20.0 | 40.0 ± 20.0 | 60.0 ± 20.0 | 40.0 ± 20.0 | 60.0 ± 20.0" \
+    "gene, K = 2 (TLEG), wider | 110 | 70.0 ± 20.0 | 80.0 ± 20.0 |  |  | 40.0 ± 20.0 | 60.0 ± 20.0" \
     "at depth 4 | as everywhere | 60.0 | 40.0 | 40.0" \
     "gene, K = 3 (Chebyshev) | 7 | 50.0 \\* | 60.0 \\* | 20.0 \\* | 40.0 \\*" \
     "trained model: layers evenly spaced | 200 / 400 | 20.0 \\* | 40.0 \\*" \

@@ -100,7 +100,10 @@ static int refuse_classes(const struct state *state, const char *path, const jso
 
 /* What else to say of some settings. */
 static const char *advice(const char *key) {
-    return strcmp(key, "data_seed") == 0 ? " (--data-seed)" : strcmp(key, "batch") == 0 ? ", in which pictures are mixed" : "";
+    return strcmp(key, "data_seed") == 0 ? " (--data-seed)"
+           : strcmp(key, "images") == 0  ? " (--val-every, --skip-bad)"
+           : strcmp(key, "batch") == 0   ? ", in which pictures are mixed"
+                                         : "";
 }
 
 static int refuse(const struct state *state, const char *path, const char *key, const json_t *found, const json_t *expected) {

@@ -204,7 +204,7 @@ refused "rec: recorded with rand_augment 9.0; here it is 5.0" --rand-augment 5
 refused "rec: recorded with erase 0.25; here it is 0.0" --erase 0
 refused "rec: recorded with repeats 3; here it is 1" --repeats 1
 refused "rec: recorded with batch 10; here it is 15" --batch 15
-refused "rec: recorded with images 30; here it is 33" --val-every 40 --data cifar
+refused "rec: recorded with images 30; here it is 33 (--val-every, --skip-bad)" --val-every 40 --data cifar
 refused "rec: recorded with image_size 32; here it is 16" --image 16
 refused "rec: recorded with mean [0.485,0.456,0.406]; here it is [0.5,0.5,0.5]" --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5
 refused "rec: recorded with exif false; here it is true" --exif

@@ -56,20 +56,23 @@ alike() {
 alike one two
 
 # With mixup, what one rank computes in two parts is what two ranks compute in one: the same batches are mixed.
-mixed="distill --data idx --dim 16 --heads 2 --image 8 --patch 4 --depth 2 --epochs 4 --log-every 1"
+mixed="distill --data idx --dim 16 --heads 2 --image 8 --patch 4 --depth 2 --epochs 4 --log-every 1 --recipe deit"
 "$tleg" $mixed --batch 8 --accumulate 2 --log parts.json -o parts.st >out 2>err
 must test $? -eq 0
 ranks 2 $mixed --batch 16 --log shares.json -o shares.st
 must test $? -eq 0
 alike parts shares
 # So they are where a recording says what the teacher said of them.
-"$tleg" record --data idx --image 8 --batch 8 --epochs 4 --teacher one.st --teacher-depth 3 -o recording >out 2>err
+"$tleg" record --data idx --image 8 --batch 8 --epochs 4 --recipe deit --teacher one.st --teacher-depth 3 -o recording >out 2>err
 must test $? -eq 0
 "$tleg" $mixed --batch 8 --accumulate 2 --recorded recording --log taught.json -o taught.st >out 2>err
 must test $? -eq 0
 ranks 2 $mixed --batch 16 --recorded recording --log together.json -o together.st
 must test $? -eq 0
 alike taught together
+ranks 2 $mixed --recorded recording --log unsaid.json -o unsaid.st # batches are as recorded, one for each rank
+must test $? -eq 0
+must cmp -s together.st unsaid.st
 ranks 2 $mixed --batch 8 --recorded recording -o x.st
 must test $? -ne 0
 must grep -q "recording: recorded with batch 8; here it is 4, in which pictures are mixed" err

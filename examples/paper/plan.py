@@ -71,8 +71,8 @@ class Planner:
         return run.name
 
     def learn(self, data, start, seed, recipe=""):
-        length = "long_epochs" if start == "gene2long" else "source_epochs" if data == self.settings["source"] else "gene_epochs"
-        epochs = self.settings[length]
+        length = "source_epochs" if data == self.settings["source"] else "gene_epochs"
+        epochs = by_recipe(self.settings, recipe)[length]
         return self.add(Run("learn", data, start, data, 0, epochs, seed, recipe=recipe))
 
     def trained(self, data, seed):
@@ -152,11 +152,11 @@ class Planner:
             self.tune(s["targets"][0], name, depth, 2 * s["epochs"], seed, s["source"])
 
     def other_genes(self, seed, depths):
-        """Whether a gene that learned for longer, or one of more tensors, would change a's answer."""
-        for name in ("gene2long", "gene4"):
-            for depth in depths:
-                self.tune("cifar10", name, depth, self.settings["epochs"], seed)
-            self.score("cifar10", name, seed)
+        """Whether a gene of more tensors would change a's answer; and one that learned for longer, untuned."""
+        self.learn("cifar10", "gene2", seed, "long")
+        for depth in depths:
+            self.tune("cifar10", "gene4", depth, self.settings["epochs"], seed)
+        self.score("cifar10", "gene4", seed)
 
     def rates(self, seed, depth):
         """Whether another learning rate would change a's answer."""

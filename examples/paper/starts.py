@@ -11,7 +11,6 @@ OF_GENERATOR = ("modulation", "qkv", "proj", "fc1", "fc2")
 GENES = {  # what `tleg new` makes for each kind of gene
     "gene1": ["--count", "1"],
     "gene2": ["--count", "2", "--curve", "power"],
-    "gene2long": ["--count", "2", "--curve", "power"],
     "gene3": ["--count", "3", "--curve", "chebyshev"],
     "gene4": ["--count", "4", "--curve", "chebyshev"],
     "stages": ["--schedule", json.dumps({site: [[1, False]] * 2 for site in SITES})],
@@ -29,7 +28,6 @@ TITLES = {
     "gene1": "one shared layer, K = 1",
     "stages": "two stages of a shared layer",
     "gene2": "gene, K = 2 (TLEG)",
-    "gene2long": "gene, K = 2, learned for longer",
     "gene3": "gene, K = 3 (Chebyshev)",
     "gene4": "gene, K = 4 (Chebyshev)",
 }

@@ -140,9 +140,10 @@ def rates(results):
 def other_genes(results):
     """The gene's own length, and its tensors"""
     s, rows = results.settings, []
-    for start, count, epochs in (("gene2", 2, s["gene_epochs"]), ("gene2long", 2, s["long_epochs"]), ("gene4", 4, s["gene_epochs"])):
-        rows.append([f"K = {count}, {epochs} epochs", *(cell(results.untuned(start, depth)[:1], 1) for depth in s["depths"]),
-                     *(cell(results.tuned(start, depth, s["epochs"])[:1], 1) for depth in s["depths"])])
+    for start, count, gene in (("gene2", 2, ""), ("gene2", 2, "long"), ("gene4", 4, "")):
+        epochs = plan.by_recipe(s, gene)["gene_epochs"]
+        rows.append([f"K = {count}, {epochs} epochs", *(cell(results.untuned(start, depth, gene)[:1], 1) for depth in s["depths"]),
+                     *(cell(results.tuned(start, depth, s["epochs"], gene=gene)[:1], 1) for depth in s["depths"])])
     return markdown(["gene", *depths_head(s, "{} untuned"), *depths_head(s, f"{{}} tuned for {s['epochs']}")], rows)
 
 
@@ -167,7 +168,7 @@ class Costs:
     def __init__(self, results):
         self.results, s = results, results.settings
         self.images = s["datasets"]["cifar10"]["images"]
-        self.gene_numbers = self.of_gene("numbers", "gene2")
+        self.gene_numbers = self.of_gene("numbers")
         scratch = {"kind": "tune", "data": "cifar10", "start": "random"}
         sizes = [(depth, results.one("numbers", depth=depth, **scratch)) for depth in s["depths"]]
         known = {depth: size for depth, size in sizes if size}
@@ -180,8 +181,8 @@ class Costs:
         self.rate = max(rates, default=None)  # other work slowed the others down
         self.whole = self.whole and bool(self.rate)
 
-    def of_gene(self, key, gene):
-        return self.results.one(key, kind="learn", data="cifar10", start=gene)
+    def of_gene(self, key, recipe=""):
+        return self.results.one(key, kind="learn", data="cifar10", start="gene2", recipe=recipe)
 
     def numbers(self):
         """Of a model for each depth."""
@@ -209,17 +210,17 @@ def costs(results):
         mean = cell([sum(one) / len(one) for one in zip(*top1)], seeds) if len(top1) == len(depths) else ""
         return [title, number(stored), f"{passes / 1e6:.0f}", f"{passes / c.rate / 3600:.2f}", mean, fewest]
 
-    def gene_row(title, start, epochs):
-        values = [results.tuned(start, depth, epochs) if epochs else results.untuned(start, depth) for depth in depths]
-        gene = c.of_gene("layer_passes", start)
+    def gene_row(title, epochs, recipe=""):
+        values = [results.tuned("gene2", depth, epochs) if epochs else results.untuned("gene2", depth, recipe) for depth in depths]
+        gene = c.of_gene("layer_passes", recipe)
         fewest = [c.cheaper_from(gene, epochs, separate) for separate in (end, 2 * end)]
         words = " / ".join("never" if n is None else str(n) for n in fewest)
-        return row(title, c.of_gene("numbers", start), gene + c.passes(epochs), values, words)
+        return row(title, c.of_gene("numbers", recipe), gene + c.passes(epochs), values, words)
 
-    rows = [gene_row("gene, untuned", "gene2", 0)]
-    rows += [gene_row(f"gene, each depth tuned for {epochs}", "gene2", epochs) for epochs in (*s["few_epochs"], end)]
-    if c.of_gene("numbers", "gene2long"):
-        rows.append(gene_row(f"gene of {s['long_epochs']} epochs, untuned", "gene2long", 0))
+    rows = [gene_row("gene, untuned", 0)]
+    rows += [gene_row(f"gene, each depth tuned for {epochs}", epochs) for epochs in (*s["few_epochs"], end)]
+    if c.of_gene("numbers", "long"):
+        rows.append(gene_row(f"gene of {plan.by_recipe(s, 'long')['gene_epochs']} epochs, untuned", 0, "long"))
     for epochs in (end, 2 * end):
         values = [results.tuned("random", depth, epochs) for depth in depths]
         rows.append(row(f"separate models, {epochs} epochs", c.numbers(), c.passes(epochs), values, ""))

@@ -171,6 +171,12 @@ class Planner:
             self.tune("cifar10", "gene2", depth, epochs, seed, recipe=recipe, gene=gene)
             self.tune("cifar10", "random", depth, 2 * epochs, seed, recipe=recipe)
 
+    def as_in_the_paper(self, seed, depths):
+        """a, with a gene that is learned at one depth from a teacher alone, and models that learn from labels alone."""
+        for depth in depths:
+            self.tune("cifar10", "gene2", depth, self.settings["epochs"], seed, recipe="labels", gene="teacher")
+            self.tune("cifar10", "random", depth, 2 * self.settings["epochs"], seed, recipe="labels")
+
 
 def same_start(start, depth, settings):
     """The start that stands for this one: cut at its own depth a model is whole, as it is with all of its layers copied."""
@@ -208,6 +214,8 @@ def make(settings):
     planner.rates(first, middle[0])
     planner.other_genes(first, depths[::-1])
     planner.reasons(compared, max(depths))
+    for seed in settings["compared_seeds"]:
+        planner.as_in_the_paper(seed, depths)
     for seed in settings["compared_seeds"]:
         planner.of_equal_bytes(seed, depths)
     for seed in others:

@@ -153,11 +153,22 @@ def reasons(results):
     results = results.among(s["compared_seeds"][:1])
     depth, end = max(s["depths"]), s["epochs"]
     for gene, recipe in s["reasons"]:
-        untuned = [made["top1_by_depth"][str(depth)] for made in results.find(kind="learn", data="cifar10", start="gene2", recipe=gene)]
-        rows.append([s["recipe_titles"][gene], s["recipe_titles"][recipe], cell(untuned, 1),
-                     cell(results.tuned("gene2", depth, end, recipe=recipe, gene=gene), 1),
-                     cell(results.tuned("random", depth, 2 * end, recipe=recipe), 1)])
+        values = results.untuned("gene2", depth, gene), results.tuned("gene2", depth, end, recipe=recipe, gene=gene)
+        if any(values):
+            rows.append([s["recipe_titles"][gene], s["recipe_titles"][recipe], *(cell(value, 1) for value in values),
+                         cell(results.tuned("random", depth, 2 * end, recipe=recipe), 1)])
     return markdown(["the gene learns", "models learn", "gene, untuned", f"gene, tuned for {end}", f"scratch, {2 * end}"], rows)
+
+
+def paper_protocol(results):
+    """a, learned as in the paper"""
+    s = results.settings
+    results = results.among(s["compared_seeds"])
+    depths, seeds, end = s["depths"], len(results.seeds), s["epochs"]
+    values = {"gene, 0 epochs": lambda depth: results.untuned("gene2", depth, "teacher"),
+              f"gene, {end} epochs": lambda depth: results.tuned("gene2", depth, end, recipe="labels", gene="teacher"),
+              f"scratch, {2 * end} epochs": lambda depth: results.tuned("random", depth, 2 * end, recipe="labels")}
+    return markdown(["", *depths_head(s)], [[title, *(cell(of(depth), seeds) for depth in depths)] for title, of in values.items()])
 
 
 class Costs:
@@ -290,6 +301,8 @@ def by_byte(results):
     depths, epochs, seeds, rows = s["depths"], s["compare_epochs"], len(results.seeds), []
     for start, recipe in (("gene1", ""), ("gene2", ""), ("gene3", ""), ("gene4", ""), ("gene2", "wide")):
         stored = results.one("numbers", kind="learn", data="cifar10", start=start, recipe=recipe)
+        if recipe and not stored:
+            continue
         rows.append([starts.TITLES[start] + (", wider" if recipe else ""), number(stored and 2 * stored),
                      *(cell(results.untuned(start, depth, recipe), seeds) for depth in depths),
                      *(cell(results.tuned(start, depth, epochs, kind="grow", recipe=recipe), seeds) for depth in depths),
@@ -298,7 +311,7 @@ def by_byte(results):
                      *depths_head(s, "{} free")], rows)
 
 
-TABLES = {"half": half, "rates": rates, "other-genes": other_genes, "reasons": reasons, "others": others, "costs": costs, "transfer": transfer,
+TABLES = {"half": half, "rates": rates, "other-genes": other_genes, "reasons": reasons, "paper-protocol": paper_protocol, "others": others, "costs": costs, "transfer": transfer,
           "longer-transfer": longer_transfer, "other-source": other_source, "by-byte": by_byte, "instead": instead}
 
 

@@ -311,8 +311,9 @@ def by_byte(results):
                      *depths_head(s, "{} free")], rows)
 
 
-TABLES = {"half": half, "rates": rates, "other-genes": other_genes, "reasons": reasons, "paper-protocol": paper_protocol, "others": others, "costs": costs, "transfer": transfer,
-          "longer-transfer": longer_transfer, "other-source": other_source, "by-byte": by_byte, "instead": instead}
+TABLES = {"half": half, "rates": rates, "other-genes": other_genes, "reasons": reasons, "paper-protocol": paper_protocol, "others": others,
+          "costs": costs, "transfer": transfer, "longer-transfer": longer_transfer, "other-source": other_source, "by-byte": by_byte,
+          "instead": instead}
 
 
 def mean(values):

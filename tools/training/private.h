@@ -152,9 +152,7 @@ int training_try_files(const struct state *state);
 int training_find_room(const struct state *state); /* once it is known how large they will be */
 
 /* ---- the recipe (recipe.c) ---- */
-/* What pictures, batches and their order are like that --recorded's file is of, as far as no option says it. An exit code. */
-int training_take_recorded(struct state *state);
-void training_choose_recipe(struct state *state); /* then, once it is known how many pictures there are */
+void training_choose_recipe(struct state *state); /* once it is known how many pictures there are */
 void training_describe_choice(const struct state *state, char text[RECIPE_TEXT]);
 
 /* ---- what learns (learning.c): exit codes ---- */
@@ -213,8 +211,10 @@ int training_judge_features(struct state *state, const struct source *learned, t
                             float *told);
 
 /* ---- recorded teachers (record.c) ---- */
-int training_open_recording(struct state *state);                          /* --recorded's file */
-int training_open_recorded(struct state *state);                           /* and whether it is of this run */
+int training_open_recording(struct state *state); /* --recorded's file */
+int training_open_recorded(struct state *state);  /* and whether it is of this run */
+/* Pictures, batches and their order as that file has them, as far as no option says it; before the recipe is chosen. */
+int training_take_recorded(struct state *state);
 int training_spare_recording(const struct state *state, const char *path); /* refuses to write over one */
 /* Starts the recording, or goes on with it; `batches` of it must be there. */
 int training_begin_recording(struct state *state, const char *path, int64_t batches);

@@ -1,10 +1,9 @@
-/* What a training does where its options do not say: what the recording says that it learns from; else DeiT's recipe, which is
- * made for long runs, or one for short runs. */
+/* What a training does where neither its options nor a recording say: DeiT's recipe, which is made for long runs, or one for
+ * short runs. */
 #include "private.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <string.h>
 
 /* With fewer steps DeiT's augmentation and its rates leave much unlearned: docs/training.md has the measurements. */
 enum { SHORT_STEPS = 10000, USUAL_BATCH = 128, SMALL_BATCH = 32, FEWEST_STEPS = 1000 };
@@ -74,73 +73,6 @@ static void warn_of_average(const struct state *state) {
                   "--ema %g with --ema-fixed: after %" PRId64 " steps %.3g %% of what is written is what the run began with",
                   state->options->ema, steps, PERCENT * left);
 }
-
-/* ---- as it was recorded ---- */
-
-/* What cannot be is left as it was: the recording is then refused by it. */
-static void take_amount(const json_t *settings, const char *key, double most, double *option) {
-    const json_t *said = json_object_get(settings, key);
-    const double amount = json_is_number(said) ? json_number_value(said) : -1;
-    if (*option < 0 && amount >= 0 && amount <= most)
-        *option = amount;
-}
-
-static void take_count(const json_t *settings, const char *key, int32_t each, int32_t most, int32_t *option) {
-    const json_int_t count = json_integer_value(json_object_get(settings, key));
-    if (!*option && count > 0 && count <= most / each)
-        *option = (int32_t)count * each;
-}
-
-static void take_seed(const json_t *settings, char text[SEED_TEXT], const char **option) {
-    const json_t *said = json_object_get(settings, "data_seed");
-    const char *large = json_string_value(said); /* beyond 63 bits */
-    if (*option || !(large || json_is_integer(said)))
-        return;
-    if (large)
-        snprintf(text, SEED_TEXT, "%s", large);
-    else
-        snprintf(text, SEED_TEXT, "%" JSON_INTEGER_FORMAT, json_integer_value(said));
-    if (options_read_seed(text, &(uint64_t){0}))
-        *option = text;
-}
-
-/* Crop, RandAugment, jitter and erasing, which pictures that are shown whole do not have. */
-static void take_shapes(const json_t *settings, const char *crop, struct training_options *options) {
-    const bool shaped = options->crop_scale >= 0 || options->rand_augment >= 0 || options->jitter >= 0 || options->erase >= 0;
-    if (strcmp(crop, "none") == 0 && !shaped) {
-        options->augment = AUGMENT_NONE;
-        return;
-    }
-    options->augment = AUGMENT_LIGHT;
-    if (strcmp(crop, "random") == 0)
-        take_amount(settings, "crop_scale", 1, &options->crop_scale);
-    take_amount(settings, "rand_augment", 1e6, &options->rand_augment);
-    take_amount(settings, "jitter", 1, &options->jitter);
-    take_amount(settings, "erase", 1, &options->erase);
-}
-
-int training_take_recorded(struct state *state) {
-    struct training_options *options = &state->settled;
-    if (!options->recorded)
-        return EXIT_DONE;
-    const int code = training_open_recording(state);
-    if (code != EXIT_DONE)
-        return code;
-    const json_t *settings = recording_settings(state->teacher.recording);
-    const char *crop = json_string_value(json_object_get(settings, "crop"));
-    take_seed(settings, state->recorded_seed, &options->data_seed);
-    take_count(settings, "batch", state->ranks.count, MOST_BATCH, &options->batch);
-    if (!crop || options->augment >= 0)
-        return EXIT_DONE;
-    take_shapes(settings, crop, options);
-    take_amount(settings, "flip", 1, &options->flip);
-    take_amount(settings, "mixup", 1e6, &options->mixup);
-    take_amount(settings, "cutmix", 1e6, &options->cutmix);
-    take_count(settings, "repeats", 1, 1000, &options->repeats);
-    return EXIT_DONE;
-}
-
-/* ---- the choice ---- */
 
 void training_choose_recipe(struct state *state) {
     struct training_options *options = &state->settled;

@@ -73,15 +73,13 @@ def write_tables(settings, options):
 
 
 def main():
-    parser = driver.arguments(__doc__, ["plan", "prepare", "run", "tables"], HERE, "generation.md")
-    parser.add_argument("--archives", help="prepare: folder of the archives that are unpacked into --data")
-    options = parser.parse_args()
+    options = driver.arguments(__doc__, ["plan", "prepare", "run", "tables"], HERE, "generation.md").parse_args()
     settings = driver.read_settings(options.settings)
     runs = make_plan(settings)
     if options.verb == "plan":
         return driver.show_plan(runs, settings, options)
     if options.verb == "prepare":
-        return data.prepare_one(Path(options.archives), Path(options.data), settings["source"])
+        return data.prepare_one(driver.archives(options), Path(options.data), settings["source"])
     if options.verb == "tables":
         return write_tables(settings, options)
     return driver.make_runs(Drawer(settings, options, runs), driver.chosen(runs, options.only))

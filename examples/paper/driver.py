@@ -89,6 +89,7 @@ def arguments(text, verbs, here, page):
     parser.add_argument("verb", choices=verbs)
     parser.add_argument("--settings", default=here / "settings.json", help="a file in place of settings.json")
     parser.add_argument("--data", default="data", help="folder of the data sets (data)")
+    parser.add_argument("--archives", help="prepare: folder of the archives that are unpacked into --data")
     parser.add_argument("--work", default=work, help=f"models, checkpoints and logs of the runs ({work})")
     parser.add_argument("--results", default=here / "results", help=f"one JSON file a run (examples/{here.name}/results)")
     parser.add_argument("--docs", default=top / "docs", help=f"tables: the folder of {page} (docs)")
@@ -100,6 +101,12 @@ def arguments(text, verbs, here, page):
     parser.add_argument("--images-per-second", type=above_zero, help="plan: at depth 12, forward and backward")
     parser.set_defaults(recorded=None)
     return parser
+
+
+def archives(options):
+    if not options.archives:
+        raise runner.Failed("prepare: expected --archives DIR, the folder of the archives to unpack")
+    return Path(options.archives)
 
 
 def end(main):

@@ -10,12 +10,13 @@
 
 README.md beside this file says more. Needs Python alone, and numpy for the mimetic start."""
 import importlib.util
-import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True
+import alike  # noqa: E402
 import data  # noqa: E402
 import driver  # noqa: E402
 import plan  # noqa: E402
@@ -40,25 +41,28 @@ def make_runs(settings, options):
     return driver.make_runs(maker, runs)
 
 
+def top1(result):
+    """In words; where a run was not made, that."""
+    return f"{100 * alike.read(result)['top1']:.2f} %" if result.exists() else "not run yet"
+
+
 def repeat_smallest(settings, options):
-    """Makes the smallest rows anew, beside the results, and compares."""
+    """Makes the smallest rows anew, beside the results, and compares. A repetition that is whole makes room for the next."""
     kept, options.smallest = Path(options.results), True
     options.work = os.path.join(options.work, "smallest")
     options.results = os.path.join(options.work, "results")
+    found = {name: Path(options.results) / f"{name}.json" for name in plan.smallest(settings)}
+    if all(result.exists() for result in found.values()):
+        shutil.rmtree(options.work)
     code = make_runs(settings, options)
-    for name, run in plan.smallest(settings).items() if code == 0 else ():
-        if run.kind == "learn":
-            continue
-        found = json.loads((Path(options.results) / f"{name}.json").read_text(encoding="utf-8"))["top1"]
-        stored = kept / f"{name}.json"
-        then = f"{100 * json.loads(stored.read_text(encoding='utf-8'))['top1']:.2f} %" if stored.exists() else "not run yet"
-        print(f"{name}: {100 * found:.2f} %, in the tables {then}")
+    for name, run in plan.smallest(settings).items():
+        if run.kind != "learn":
+            print(f"{name}: {top1(found[name])}, in the tables {top1(kept / f'{name}.json')}")
     return code
 
 
 def arguments():
     parser = driver.arguments(__doc__, ["plan", "prepare", "record", "run", "tables", "smallest"], HERE, "experiments.md")
-    parser.add_argument("--archives", help="prepare: folder of the archives that are unpacked into --data")
     parser.add_argument("--teacher", help="record: a command that answers pictures with logits, as docs/teachers.md describes")
     parser.add_argument("--smallest", action="store_true", help="run: the smallest rows alone")
     parser.add_argument("--recorded", metavar="FILE",
@@ -72,7 +76,7 @@ def main():
     if options.verb == "plan":
         return driver.show_plan(plan.make(settings), settings, options)
     if options.verb == "prepare":
-        return data.prepare(Path(options.archives), Path(options.data))
+        return data.prepare(driver.archives(options), Path(options.data))
     if options.verb == "tables":
         return tables.write(settings, Path(options.results), Path(options.docs))
     if options.verb == "record":

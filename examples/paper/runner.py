@@ -443,7 +443,7 @@ def from_log(path, run, measure):
 
 def placed(word, maker):
     """A word of a command or a log without this machine's folders."""
-    places = {str(maker.work): "WORK", str(maker.options.data): "DATA"}
+    places = {str(maker.work): "WORK", str(Path(maker.options.data)): "DATA"}
     if maker.options.recorded:
         places[os.path.abspath(maker.options.recorded)] = "RECORDING"
     for folder, name in places.items():

@@ -129,21 +129,23 @@ def others(results):
 def rates(results):
     """The learning rate"""
     s = results.settings
+    results = results.among(s["seeds"][:1])
     depth, end, rows = plan.middle_depth(s), s["epochs"], []
     rate_of = {recipe: plan.by_recipe(s, recipe)["train"] for recipe in ["", *s["rates"]]}
     rate_of = {recipe: words[words.index("--lr") + 1] for recipe, words in rate_of.items()}
     for recipe in sorted(rate_of, key=lambda recipe: float(rate_of[recipe])):
-        rows.append([rate_of[recipe], *(cell(results.tuned(start, depth, end, recipe=recipe)[:1], 1) for start in ("gene2", "random"))])
+        rows.append([rate_of[recipe], *(cell(results.tuned(start, depth, end, recipe=recipe), 1) for start in ("gene2", "random"))])
     return markdown(["learning rate", f"gene, depth {depth}", f"scratch, depth {depth}"], rows)
 
 
 def other_genes(results):
     """The gene's own length, and its tensors"""
     s, rows = results.settings, []
+    results = results.among(s["seeds"][:1])
     for start, count, gene in (("gene2", 2, ""), ("gene2", 2, "long"), ("gene4", 4, "")):
         epochs = plan.by_recipe(s, gene)["gene_epochs"]
-        rows.append([f"K = {count}, {epochs} epochs", *(cell(results.untuned(start, depth, gene)[:1], 1) for depth in s["depths"]),
-                     *(cell(results.tuned(start, depth, s["epochs"], gene=gene)[:1], 1) for depth in s["depths"])])
+        rows.append([f"K = {count}, {epochs} epochs", *(cell(results.untuned(start, depth, gene), 1) for depth in s["depths"]),
+                     *(cell(results.tuned(start, depth, s["epochs"], gene=gene), 1) for depth in s["depths"])])
     return markdown(["gene", *depths_head(s, "{} untuned"), *depths_head(s, f"{{}} tuned for {s['epochs']}")], rows)
 
 
@@ -188,8 +190,8 @@ class Costs:
             (low, small), *_, (high, large) = sorted(known.items())
             self.layer = (large - small) / (high - low)
             self.outside = small - low * self.layer
-        rates = [made["layer_passes"] / made["seconds"] for made in results.made.values() if made.get("seconds")]
-        self.rate = max(rates, default=None)  # other work slowed the others down
+        rates = [made["layer_passes"] / made["seconds"] / made["threads"] for made in results.made.values() if made.get("seconds")]
+        self.rate = max(rates, default=None)  # of one core; other work slowed the others down
         self.whole = self.whole and bool(self.rate)
 
     def of_gene(self, key, recipe=""):
@@ -370,15 +372,26 @@ def put(path, bodies):
     path.write_text(text, encoding="utf-8")
 
 
-def say_recordings(table, results):
-    """Where what stands under a table was taught by recordings that differ."""
+def say_if_several(table, what, made):
+    """made: (digest, name) of what results of a table were made from, and which."""
     names = {}
-    for name in sorted(results.used):
-        names.setdefault(results.made[name]["settings"].get("recording"), name)
-    names.pop(None, None)
+    for digest, name in made:
+        names.setdefault(digest, name)
+    names.pop(None, None)  # older results do not say it
     if len(names) > 1:
         told = ", ".join(f"{digest[:12]} ({name})" for digest, name in names.items())
-        print(f"table {table}: its results were taught by {len(names)} recordings that differ: {told}", file=sys.stderr)
+        print(f"table {table}: its results {what.format(len(names))}: {told}", file=sys.stderr)
+
+
+def say_what_differs(table, results):
+    """Where results that stand under a table were not made from the same: by the digests that they keep."""
+    used = [(name, results.made[name]) for name in sorted(results.used)]
+    say_if_several(table, "were taught by {} recordings that differ", [(made["settings"].get("recording"), name) for name, made in used])
+    begun = {}
+    for name, made in used:
+        begun.setdefault(results.runs[name].needs, []).append((made.get("source_model"), name))
+    for needs, made in begun.items():
+        say_if_several(table, f"began with {{}} files of {' '.join(needs)} that differ", made)
 
 
 def write(settings, folder, docs):
@@ -388,6 +401,6 @@ def write(settings, folder, docs):
     for name, table in TABLES.items():
         results.used.clear()
         bodies[name] = with_chart(name, table(results), results, docs)
-        say_recordings(name, results)
+        say_what_differs(name, results)
     put(path, bodies)
     print(f"{path}: {len(results.made)} of {len(results.runs)} runs are in the tables")

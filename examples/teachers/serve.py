@@ -133,7 +133,7 @@ class Teacher:
         import torch
         if not self.same:
             images = images * self.scale + self.shift
-        if self.size and self.size != images.shape[-1]:
+        if self.size and (self.size, self.size) != images.shape[-2:]:
             images = torch.nn.functional.interpolate(images, size=(self.size, self.size), mode='bicubic', antialias=True)
         with torch.no_grad(), self.precision():
             return self.model(images.contiguous(memory_format=self.layout)).float().contiguous()

@@ -115,14 +115,19 @@ def load(path):
 
 
 def read(folder, every, cache):
-    if not cache.exists():
+    """The prepared pictures that teach and those that validate, with their labels; kept in the file `cache`, which says whose it is."""
+    classes = sorted(path for path in folder.iterdir() if path.is_dir())
+    pictures = [(label, i % every == 0, path) for label, each in enumerate(classes) for i, path in enumerate(sorted(each.iterdir()))]
+    names = np.array([f'{kept:d} {path.absolute()}' for _, kept, path in pictures])
+    if not cache.exists() or not np.array_equal(np.load(cache).get('names', ()), names):
         sets = {'train': ([], []), 'val': ([], [])}
-        for label, name in enumerate(sorted(p.name for p in folder.iterdir() if p.is_dir())):
-            for i, path in enumerate(sorted((folder / name).iterdir())):
-                images, labels = sets['val' if i % every == 0 else 'train']
-                images.append(np.asarray(Image.open(path).convert('RGB')))
-                labels.append(label)
-        np.savez(cache, **{f'{k}_{n}': np.stack(v) for k, s in sets.items() for n, v in zip(('images', 'labels'), s)})
+        for label, kept, path in pictures:
+            images, labels = sets['val' if kept else 'train']
+            images.append(np.asarray(Image.open(path).convert('RGB')))
+            labels.append(label)
+        partial = cache.with_suffix('.part.npz')
+        np.savez(partial, names=names, **{f'{k}_{n}': np.stack(v) for k, s in sets.items() for n, v in zip(('images', 'labels'), s)})
+        partial.replace(cache)
     stored = np.load(cache)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
 

@@ -194,7 +194,8 @@ for name, run in plan.make(settings).items():
         result = {"seed": run.seed, "top1": score, "top1_before": None, "numbers": 50 + len(run.start),
                   "top1_by_depth": {"2": 0.5 + 0.2 * run.seed, "4": 0.6 + 0.2 * run.seed},
                   "numbers_stored": 100 * run.depth if run.start in ("cut", "copied") else 7, "seconds": 1.0,
-                  "layer_passes": plan.layer_passes(run, settings), "settings": alike.settings_of(run, settings, False, "")}
+                  "threads": 1, "layer_passes": plan.layer_passes(run, settings),
+                  "settings": alike.settings_of(run, settings, False, "")}
         Path("made-up", f"{name}.json").write_text(json.dumps(result))
 END
 now="tables of two seeds"
@@ -229,6 +230,9 @@ ends 0 tables --results f2/results --docs docs
 says err "table half: its results were taught by 2 recordings that differ: "
 must test "$(grep -c 'table half' err)" -eq 1
 edit $one 'del it["settings"]["recording"]' # a file of an earlier version
+edit $one 'it["source_model"] = "1234567890abcdef"'
+ends 0 tables --results f2/results --docs docs
+says err "table half: its results began with 2 files of cifar10-learn-gene2-e12-s0 that differ: "
 ends 0 run --work f2 --results f2/results --recorded said.rec $two
 
 # a run that is made again begins again
@@ -357,3 +361,14 @@ must test -z "$(grep -e small -e tiny out)"
 
 [ $failures -eq 0 ] || { echo "$failures of $checks checks of examples/paper failed"; exit 1; }
 echo "examples/paper: $checks checks"
+
+# the smallest rows: what the time left out is said, and once all are there the next time begins anew
+ends 0 smallest --work f8 --results f8/results --minutes 0.0001
+says out "cifar100-tune-random-d2-e1-s0: not run yet, in the tables not run yet"
+ends 0 smallest --work f8 --results f8/results
+must grep -q '^cifar100-tune-random-d2-e1-s0: [0-9]*\.[0-9]* %, in the tables not run yet' out
+ends 0 smallest --work f8 --results f8/results
+says out "4 of 4 runs are made"
+says out "/4 cifar100-tune-random-d2-e1-s0"
+ends 1 prepare
+says err "prepare: expected --archives DIR"

@@ -79,13 +79,22 @@ static int read_gene(const struct invocation *call, tleg_context *context, const
     return status == TLEG_OK ? EXIT_DONE : tool_fail(call, "%s: %s", source->path, tleg_status_name(status));
 }
 
+/* Earlier versions said it by the scores alone. */
+static bool tells_features(const tleg_file *file, const tleg_config *config) {
+    const char *tells = tleg_file_get_metadata(file, HEAD_TELLS);
+    return (tells && strcmp(tells, HEAD_FEATURES) == 0) ||
+           (config->scores && config->scores->on && strcmp(config->scores->on, TLEG_SCORES_ON_FEATURES) == 0);
+}
+
 int source_read(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file,
                 const struct expansion *expansion, struct source *source) {
     *source = (struct source){.path = path, .config = {.struct_size = sizeof(tleg_config)}};
-    const int code = latent_scale_find(call, path, file, &source->latent_scale);
-    if (code != EXIT_DONE)
-        return code;
-    return source_is_gene(file) ? read_gene(call, context, file, source) : read_model(call, context, file, expansion, source);
+    int code = latent_scale_find(call, path, file, &source->latent_scale);
+    if (code == EXIT_DONE)
+        code =
+            source_is_gene(file) ? read_gene(call, context, file, source) : read_model(call, context, file, expansion, source);
+    source->features = code == EXIT_DONE && tells_features(file, &source->config);
+    return code;
 }
 
 int source_open_as(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
@@ -182,6 +191,7 @@ int source_open_kept(const struct invocation *call, tleg_context *context, const
     if (code == EXIT_DONE)
         code =
             gene ? read_expander(call, context, *file, expansion, source) : read_model(call, context, *file, expansion, source);
+    source->features = code == EXIT_DONE && tells_features(*file, &source->config);
     return code == EXIT_DONE && !gene ? check_model(call, expansion, source) : code;
 }
 
@@ -209,10 +219,6 @@ bool source_draws_latents(const struct source *source) {
 
 bool source_scores_answers(const tleg_config *config, const char *on) {
     return !source_draws(config) && strcmp(on, TLEG_SCORES_ON_FEATURES) != 0;
-}
-
-bool source_tells_features(const tleg_config *config) {
-    return config->scores && config->scores->on && strcmp(config->scores->on, TLEG_SCORES_ON_FEATURES) == 0;
 }
 
 const char *source_score_name(const tleg_config *config, const char *on) {
@@ -325,12 +331,11 @@ void source_close(struct source *source) {
 int source_need_head(const struct invocation *call, const struct source *source) {
     if (source_draws(&source->config))
         return source_need_classifier(call, source);
-    if (source_tells_features(&source->config))
-        return tool_fail(
-            call,
-            "%s has a head of %d features of a teacher, not of classes (tleg features, tleg probe): 'tleg learn --from %s "
-            "--data DIR' learns a head for your classes",
-            source->path, (int)source->config.classes, source->path);
+    if (source->features)
+        return tool_fail(call,
+                         "%s has a head of %d features of a teacher, not of classes (tleg features, tleg probe): 'tleg %s %s "
+                         "--data DIR' learns a head for your classes",
+                         source->path, (int)source->config.classes, source->model ? "tune" : "learn --from", source->path);
     if (source->config.classes)
         return EXIT_DONE;
     return tool_fail(

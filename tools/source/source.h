@@ -51,7 +51,12 @@ struct source {
     tleg_expander *expander; /* of a learngene, once asked for */
     tleg_config config;      /* of what runs: its depth, dtype and image size */
     double latent_scale;     /* of a generator of latents, by which they were multiplied; 0: the file says none */
+    bool features;           /* its head tells a teacher's features, not classes */
 };
+
+/* The owner's key by which a file says what its head tells, where that is not classes. */
+#define HEAD_TELLS "head_tells"
+#define HEAD_FEATURES "features"
 
 /* The same for the library, but for the depth. */
 tleg_expander_options expansion_options(const struct expansion *expansion);
@@ -105,7 +110,6 @@ int64_t source_features(const tleg_config *config); /* numbers that a head reads
  * where they are on TLEG_SCORES_ON_FEATURES those. The second names it. */
 bool source_scores_answers(const tleg_config *config, const char *on);
 const char *source_score_name(const tleg_config *config, const char *on);
-bool source_tells_features(const tleg_config *config); /* as far as its scores say */
 /* The word of tleg.kind: "vit", "learngene", "dit", "dit_learngene". */
 const char *source_kind(const struct source *source);
 /* Each refuses the other kind, and names both. They return an exit code. */

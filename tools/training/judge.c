@@ -53,10 +53,9 @@ static int save(struct state *state, const struct source *learned, const char *p
     tleg_save_options options = {.struct_size = sizeof options};
     char scale[LATENT_SCALE_TEXT];
     const char *const latents[] = {LATENT_SCALE, latent_scale_text(state->set.latents.scale, scale)};
-    if (training_has_latents(state)) {
-        options.pairs = 1;
-        options.keys_and_values = latents;
-    }
+    const char *const features[] = {HEAD_TELLS, HEAD_FEATURES};
+    options.pairs = training_has_latents(state) || state->set.features;
+    options.keys_and_values = state->set.features ? features : latents;
     if (state->scored == tleg_trainer_get_steps(state->trainer)) {
         take_scores(state, &table);
         options.scores = &table.scores;
@@ -166,7 +165,7 @@ int training_next_judged(struct state *state, struct feed *feed, const struct fe
     if (!(*unit)->error)
         return EXIT_DONE;
     training_save_between(state);
-    return training_fail_picture(state, *unit);
+    return training_fail_picture(state, *unit, true);
 }
 
 static int score_unit(struct state *state, const struct source *learned, tleg_session *session, const struct feed_unit *unit,

@@ -27,7 +27,7 @@ static int write_source(const struct invocation *call, tleg_context *context, co
 static void put_metadata(struct draft *draft, const tleg_file *file, bool fresh, const char *labels) {
     const char *key;
     for (int64_t i = 0; (key = tleg_file_get_metadata_key(file, i)) != NULL; i++) {
-        const bool learned = strcmp(key, "tleg.depths") == 0 || strcmp(key, "tleg.scores") == 0;
+        const bool learned = strcmp(key, "tleg.depths") == 0 || strcmp(key, "tleg.scores") == 0 || strcmp(key, HEAD_TELLS) == 0;
         if (!learned && !((fresh || labels) && strcmp(key, "tleg.labels") == 0))
             draft_put_pair(draft, key, tleg_file_get_metadata(file, key));
     }
@@ -156,6 +156,9 @@ static int rebuild(const struct invocation *call, tleg_context *context, struct 
 static void say_fresh(const struct invocation *call, const struct source *source, const struct dataset *set) {
     if (set->features)
         tool_note(call, "the head starts fresh, and learns to tell the teacher's %d features", (int)set->class_count);
+    else if (source->features)
+        tool_note(call, "the head starts fresh: that of %s tells a teacher's features, the data have %d classes", source->path,
+                  (int)set->class_count);
     else if (source->config.classes == 0)
         tool_note(call, "the head starts fresh: %s has none, the data have %d classes", source->path, (int)set->class_count);
     else if (set->class_count != source->config.classes)
@@ -178,7 +181,7 @@ int retarget(const struct invocation *call, tleg_context *context, struct source
     bool known = config->label_count > 0, same = true;
     if (known && dataset_match(call, set, config->labels, config->label_count, &same) != EXIT_DONE)
         return EXIT_FAILED;
-    bool fresh = set->class_count != config->classes || !same;
+    bool fresh = set->class_count != config->classes || !same || source->features != set->features;
     bool labels_stay = !fresh && (known || !set->named), wide = source->gene || config->dtype == TLEG_F32;
     if (set->features && source_draws(config))
         return tool_misuse(call, "--teacher-features: %s is a generator, which learns to tell noise", source->path);
@@ -188,7 +191,9 @@ int retarget(const struct invocation *call, tleg_context *context, struct source
         return EXIT_DONE;
     if (fresh)
         say_fresh(call, source, set);
-    return rebuild(call, context, source, set, fresh, seed);
+    const int code = rebuild(call, context, source, set, fresh, seed);
+    source->features = set->features;
+    return code;
 }
 
 int retarget_pictures(const struct invocation *call, struct source *source, struct dataset *set) {

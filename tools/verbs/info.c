@@ -120,10 +120,11 @@ static void print_drawing(const struct source *source) {
 }
 
 /* What a classifier's head tells, and of what. */
-static void print_telling(const tleg_config *config) {
+static void print_telling(const struct source *source) {
+    const tleg_config *config = &source->config;
     if (config->classes)
         printf("head          %d %s; it reads %s\n", (int)config->classes,
-               source_tells_features(config) ? "features of a teacher" : "classes", reads(config));
+               source->features ? "features of a teacher" : "classes", reads(config));
     else
         printf("head          none: features of %s\n", reads(config));
     if (config->representation)
@@ -167,7 +168,7 @@ static void print_text(const struct source *source, uint64_t bytes) {
     if (source_draws(config))
         print_drawing(source);
     else
-        print_telling(config);
+        print_telling(source);
     if (!source_draws_latents(source))
         print_pictures(config);
     if (source->gene)

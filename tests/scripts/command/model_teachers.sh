@@ -86,9 +86,29 @@ same first.st third.st
 try 0 record --data cifar --image 32 $colours --batch 12 --epochs 2 --augment light --cutmix 1 $taught --teacher-features -o again
 says out "images, 24 features"
 must cmp -s kept again
-# The gene then learns classes.
+# What was left out of a recording nobody can say the features of.
+try 0 record --data cifar --val-every 4 --image 32 $colours --batch 9 --epochs 2 --augment light $taught --teacher-features -o part
+try 0 distill --data cifar --epochs 2 $shape $colours --teacher-features --recorded part -o third.st
+says out "27 images to learn from, 0 to validate with"
+# A head says what it tells, in all that is made of it; and then learns classes, as many as there were features too.
+try 0 expand first.st --depth 3 -o model3.st
+try 0 store first.st --dtype bf16 -o small.st
+for file in first.st model3.st small.st; do
+    try 0 info $file
+    says out "head          24 features of a teacher"
+done
+try 1 classify model3.st flat/0.png
+says err "'tleg tune model3.st --data DIR' learns a head for your classes"
+try 1 classify small.st --depth 2 flat/0.png
+says err "'tleg learn --from small.st --data DIR' learns a head for your classes"
 try 0 distill --data cifar --batch 12 --epochs 1 --from first.st --depths 1-3 -o classes.st
-says err "the head starts fresh: first.st has 24 classes, the data 3"
+says err "the head starts fresh: that of first.st tells a teacher's features, the data have 3 classes"
+try 0 info classes.st
+says out "head          3 classes"
+try 0 new --dim 3 --heads 1 --image 32 --patch 8 --classes 3 -o three.st
+try 0 distill --data cifar --batch 12 --epochs 1 --from student.st --depth 2 --teacher three.st --teacher-depth 1 --teacher-features -o told3.st
+try 0 distill --data cifar --batch 12 --epochs 1 --from told3.st --depth 2 -o classes.st
+says err "the head starts fresh: that of told3.st tells a teacher's features, the data have 3 classes"
 
 # ---- wrong use ----
 try 2 $run $shape --teacher-features -o x2.st

@@ -16,13 +16,14 @@ os.dup2(2, 1)  # from here on, print() goes to standard error
 
 
 def teach(image, classes):
-    """Logits of one picture: 3 * size * size numbers, plane after plane."""
+    """Logits of one picture: a plane of numbers for each of its channels."""
     brightness = sum(image) / len(image)
     return [brightness * (2 * k / (classes - 1) - 1 if classes > 1 else 1) for k in range(classes)]
 
 
 setup = json.loads(questions.readline())
-numbers, classes = 3 * setup['image_size'] * setup.get('image_width', setup['image_size']), setup['classes']
+height, classes = setup['image_size'], setup['classes']
+numbers = setup.get('channels', 3) * height * setup.get('image_width', height)
 answers.write(json.dumps({'classes': classes, 'name': 'brightness'}).encode() + b'\n')
 answers.flush()
 while header := questions.read(8):  # b'TLEG', and the number of pictures

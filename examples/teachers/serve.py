@@ -62,7 +62,7 @@ class Channel:
         os.dup2(2, 1)
         self.setup = json.loads(self.questions.readline())
         self.height, self.classes = self.setup['image_size'], self.setup['classes']
-        self.width = self.setup.get('image_width', self.height)
+        self.width, self.channels = self.setup.get('image_width', self.height), self.setup.get('channels', 3)
 
     def say(self, **members):
         self.answers.write(json.dumps(members).encode() + b'\n')
@@ -86,8 +86,9 @@ class Channel:
             if not header:
                 return
             magic, count = struct.unpack('<4sI', header)
-            images = self.read(4 * count * 3 * self.height * self.width)
-            if magic != MAGIC or len(images) < 4 * count * 3 * self.height * self.width:
+            size = 4 * count * self.channels * self.height * self.width
+            images = self.read(size)
+            if magic != MAGIC or len(images) < size:
                 sys.exit('serve.py: the training ended in the middle of a question')
             yield header, count, images
 
@@ -129,8 +130,10 @@ class Teacher:
         self.scale, self.shift = given[1] / own[1], (given[0] - own[0]) / own[1]
 
     def answer(self, images):
-        """Logits (B, classes) f32 of images (B, 3, height, width) that were prepared for the student."""
+        """Logits (B, classes) f32 of images (B, 3 or 1, height, width) that were prepared for the student."""
         import torch
+        if images.shape[1] == 1:  # grey: the model knows colours
+            images = images.expand(-1, 3, -1, -1)
         if not self.same:
             images = images * self.scale + self.shift
         if self.size and (self.size, self.size) != images.shape[-2:]:
@@ -145,7 +148,7 @@ def main():
     try:
         import torch
         teacher = Teacher(args, channel.setup)
-        answered = teacher.answer(torch.zeros(1, 3, channel.height, channel.width)).shape
+        answered = teacher.answer(torch.zeros(1, channel.channels, channel.height, channel.width)).shape
         if len(answered) != 2:
             raise ValueError(f'the model answers with a tensor of shape {tuple(answered)}; expected (images, classes)')
     except Exception as error:
@@ -153,7 +156,7 @@ def main():
         raise
     channel.say(classes=answered[1], name=args.timm or args.module)
     for header, count, images in channel.questions_asked():
-        batch = torch.frombuffer(images, dtype=torch.float32).view(count, 3, channel.height, channel.width)
+        batch = torch.frombuffer(images, dtype=torch.float32).view(count, channel.channels, channel.height, channel.width)
         channel.answers.write(header + teacher.answer(batch).numpy().tobytes())
         channel.answers.flush()
 

@@ -90,6 +90,8 @@ int training_split_data(struct state *state) {
     if (state->options->val_default && !state->set.features && spare_small_classes(state) != EXIT_DONE)
         return EXIT_FAILED;
     int code = part_split(state->call, &state->set, state->options->val_every, &state->learned, &state->judged);
+    if (code == EXIT_DONE && state->set.features && state->options->recorded)
+        part_free(&state->judged); /* nobody is there to say what their features are */
     if (code == EXIT_DONE && state->options->val) {
         part_free(&state->judged);
         code = open_other(state);

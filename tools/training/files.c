@@ -47,7 +47,7 @@ static int check_apart(const struct state *state, const struct output *outputs, 
 
 int training_try_files(const struct state *state) {
     const struct training_options *options = state->options;
-    bool best = options->keep == KEEP_BOTH && (options->val || options->val_every);
+    bool best = options->keep == KEEP_BOTH && (options->val || options->val_every || options->recorded);
     const struct output outputs[] = {{"-o", options->out, place_take},
                                      {"--checkpoint", state->checkpoint, place_take},
                                      {"--log", options->log, place_try_in_place},

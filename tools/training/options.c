@@ -32,7 +32,7 @@ static const char help_latents[] =
     "                      generate divides by it\n";
 static const char help_validation[] =
     "  --val DIR           other data to validate with after each epoch (of binary files: those named test or t10k)\n"
-    "  --val-every N       instead: every N-th image of each class's sorted list, from the first on\n";
+    "  --val-every N       instead: every N-th image of each class's sorted list, from the first on (--recorded's)\n";
 static const char help_depths[] =
     "  --val-depths LIST   depths at which a learngene is validated, as 3,6,12 or 2-12 (the fixed one; or both ends and\n"
     "                      the middle); their scores are kept in -o\n";
@@ -212,11 +212,12 @@ static const char *contradiction(const struct training_options *options) {
     bool shaped = options->crop_scale >= 0 || options->rand_augment > 0 || options->jitter > 0 || options->erase > 0;
     if (options->val && options->val_every)
         return "--val and --val-every mean the same: give one";
-    if (options->val_depths && !options->val && !options->val_every)
+    const bool judged = options->val || options->val_every || options->recorded; /* a recording knows what it left out */
+    if (options->val_depths && !judged)
         return "--val-depths needs --val or --val-every";
     if (options->warmup >= 0 && options->warmup_steps >= 0)
         return "--warmup and --warmup-steps mean the same: give one";
-    if (options->patience && !options->val && !options->val_every)
+    if (options->patience && !judged)
         return "--patience needs --val or --val-every";
     if (count_teachers(options) > 1)
         return "--teacher, --teacher-command, --teacher-logits and --recorded each name a teacher: give one";

@@ -144,7 +144,7 @@ static inline bool training_first(const struct state *state) {
 /* A failure in the middle of the run, and what is left of it. EXIT_FAILED. */
 __attribute__((format(printf, 2, 3))) int training_fail(struct state *state, const char *format, ...);
 struct feed *training_start_feed(const struct state *state, int32_t epoch, int64_t first); /* from this unit on */
-int training_fail_picture(struct state *state, const struct feed_unit *unit);
+int training_fail_picture(struct state *state, const struct feed_unit *unit, bool judged); /* of those that validate, or not */
 
 /* ---- files (files.c): exit codes ---- */
 int training_name_files(struct state *state);
@@ -210,11 +210,18 @@ void training_whiten(float *features, size_t images, size_t count);
 int training_judge_features(struct state *state, const struct source *learned, tleg_session *session, struct feed *feed,
                             float *told);
 
-/* ---- recorded teachers (record.c) ---- */
+/* ---- recorded teachers (recorded.c) ---- */
 int training_open_recording(struct state *state); /* --recorded's file */
 int training_open_recorded(struct state *state);  /* and whether it is of this run */
 /* Pictures, batches and their order as that file has them, as far as no option says it; before the recipe is chosen. */
 int training_take_recorded(struct state *state);
+/* The settings of the recording that this run makes, or would. */
+json_t *training_describe_recording(const struct state *state);
+int32_t training_recorded_epochs(const struct state *state); /* that are in it */
+/* Whether settings are of this run; exactly: to go on with its recording, whose length may be another. An exit code. */
+int training_compare_recording(const struct state *state, const char *path, const json_t *settings, bool exactly);
+
+/* ---- recording (record.c) ---- */
 int training_spare_recording(const struct state *state, const char *path); /* refuses to write over one */
 /* Starts the recording, or goes on with it; `batches` of it must be there. */
 int training_begin_recording(struct state *state, const char *path, int64_t batches);

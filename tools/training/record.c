@@ -1,263 +1,17 @@
-/* Recorded teachers: what a recording and a run must agree in, and recording without learning. */
+/* Recording what a teacher says, beside learning or without. */
 #include "private.h"
 
 #include "base/digest.h"
 #include "base/interrupt.h"
 #include "base/place.h"
+#include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- what decides the pictures ---- */
-
-static void add_pictures(struct report *report, const struct recipe *recipe) {
-    const tleg_augment_options *a = &recipe->augment;
-    report_text(report, "crop", !recipe->shaped ? "none" : a->padding ? "padded" : "random");
-    report_real(report, "crop_scale", a->crop_least);
-    report_real(report, "flip", recipe->flip);
-    report_real(report, "rand_augment", recipe->shaped ? a->rand_magnitude : 0);
-    report_real(report, "jitter", recipe->shaped ? a->jitter : 0);
-    report_real(report, "erase", recipe->shaped ? a->erase : 0);
-    report_real(report, "mixup", recipe->mix.mixup);
-    report_real(report, "cutmix", recipe->mix.cutmix);
-    report_integer(report, "repeats", recipe->repeats);
-}
-
-static void add_teacher(struct report *report, const struct state *state) {
-    const struct training_options *options = state->options;
-    char text[4096 + 32];
-    snprintf(text, sizeof text, options->teacher_depth ? "%s at depth %d" : "%s", training_teacher_name(options),
-             (int)options->teacher_depth);
-    report_text(report, "teacher", text);
-    snprintf(text, sizeof text, "%016" PRIx64, state->origin.teacher);
-    report_text(report, "teacher_contents", text);
-}
-
-/* Everything that the pictures of each epoch, their order and the places of their logits follow from; and who is asked. */
-static json_t *describe(const struct state *state) {
-    const struct training_options *options = state->options;
-    const tleg_config *config = &state->source.config;
-    struct report report = report_start();
-    char text[24];
-    if (options->teacher_features)
-        report_add(&report, "features", json_true());
-    report_add(&report, "classes", report_texts((const char *const *)state->set.classes, state->set.class_count));
-    report_integer(&report, "images", (int64_t)state->learned.count);
-    snprintf(text, sizeof text, "%016" PRIx64, part_digest(&state->learned));
-    report_text(&report, "data", text);
-    snprintf(text, sizeof text, "%016" PRIx64, part_contents(&state->learned));
-    report_text(&report, "contents", text);
-    report_add(&report, "data_seed", report_seed(state->recipe.seed));
-    report_integer(&report, "image_size", config->image_size);
-    if (config->image_width)
-        report_integer(&report, "image_width", config->image_width);
-    report_real(&report, "centre_crop", config->crop);
-    report_add(&report, "mean", report_triple(config->mean));
-    report_add(&report, "std", report_triple(config->std));
-    if (config->interpolation != TLEG_INTERPOLATION_BICUBIC) /* recordings of 0.2 have no word for it */
-        report_text(&report, "interpolation", option_choice_name(option_interpolations, config->interpolation));
-    if (config->fit != TLEG_FIT_CROP)
-        report_text(&report, "fit", option_choice_name(option_fits, config->fit));
-    if (config->channels != 3)
-        report_integer(&report, "channels", config->channels);
-    report_add(&report, "exif", json_boolean(options->exif));
-    add_pictures(&report, &state->recipe);
-    report_integer(&report, "batch", options->batch / state->ranks.count);
-    report_integer(&report, "places", state->steps_an_epoch * options->accumulate * options->batch);
-    report_integer(&report, "epochs", state->recipe.views ? state->recipe.views : options->epochs);
-    add_teacher(&report, state);
-    return report_member(&report);
-}
-
-/* ---- whether a recording is of them ---- */
-
-static bool is_same(const json_t *found, const json_t *expected) {
-    bool numbers = json_is_number(found) && json_is_number(expected);
-    if (numbers && (json_is_real(found) || json_is_real(expected))) /* 1 and 1.0 are the same */
-        return json_number_value(found) == json_number_value(expected);
-    if (!json_is_array(found) || !json_is_array(expected))
-        return json_equal(found, expected);
-    size_t count = json_array_size(found);
-    bool same = count == json_array_size(expected);
-    for (size_t i = 0; i < count && same; i++)
-        same = is_same(json_array_get(found, i), json_array_get(expected, i));
-    return same;
-}
-
-static int refuse_classes(const struct state *state, const char *path, const json_t *found, const json_t *expected) {
-    size_t count = json_array_size(expected), i = 0;
-    if (json_array_size(found) != count)
-        return tool_fail(state->call, "%s: recorded with %zu classes; here there are %zu", path, json_array_size(found), count);
-    while (i + 1 < count && is_same(json_array_get(found, i), json_array_get(expected, i)))
-        i++;
-    const char *name = json_string_value(json_array_get(found, i));
-    return tool_fail(state->call, "%s: recorded where class %zu is \"%s\"; here it is \"%s\"", path, i,
-                     name ? name : "(not a name)", state->set.classes[i]);
-}
-
-/* What else to say of some settings. */
-static const char *advice(const char *key) {
-    return strcmp(key, "data_seed") == 0 ? " (--data-seed)"
-           : strcmp(key, "images") == 0  ? " (--val-every, --skip-bad)"
-           : strcmp(key, "batch") == 0   ? ", in which pictures are mixed"
-                                         : "";
-}
-
-static int refuse(const struct state *state, const char *path, const char *key, const json_t *found, const json_t *expected) {
-    if (strcmp(key, "classes") == 0)
-        return refuse_classes(state, path, found, expected);
-    if (strcmp(key, "data") == 0 || strcmp(key, "contents") == 0)
-        return tool_fail(state->call, "%s: recorded of other pictures than those of %s: names, classes or bytes differ", path,
-                         state->options->data);
-    if (strcmp(key, "teacher_contents") == 0)
-        return tool_fail(state->call, "%s: recorded of another teacher than %s is now: to record this one, begin anew", path,
-                         training_teacher_name(state->options));
-    char *was = found ? report_dump(found) : strdup("(absent)"), *is = expected ? report_dump(expected) : strdup("(absent)");
-    int code = was && is ? tool_fail(state->call, "%s: recorded with %s %s; here it is %s%s", path, key, was, is, advice(key))
-                         : tool_fail_memory(state->call);
-    free(was);
-    free(is);
-    return code;
-}
-
-/* What a run may differ in that learns from a recording: it is checked by how much there is of it, and batches as they were
- * recorded are needed only where pictures are mixed in them. */
-static bool is_free(const struct state *state, const char *key) {
-    return strcmp(key, "places") == 0 || strcmp(key, "epochs") == 0 || strcmp(key, "teacher") == 0 ||
-           strcmp(key, "teacher_contents") == 0 || (strcmp(key, "batch") == 0 && !state->recipe.mixed);
-}
-
-/* What stands in some settings alone: pictures are square, in colour, and so on where it is absent. */
-static const char *const words_of_some[] = {"image_width", "interpolation", "fit", "channels", NULL};
-
-static int compare(const struct state *state, const char *path, const json_t *settings, bool exactly) {
-    json_t *all = describe(state), *expected;
-    const char *key;
-    int code = all ? EXIT_DONE : tool_fail_memory(state->call);
-    json_object_foreach(all, key, expected) {
-        const json_t *found = json_object_get(settings, key);
-        const bool unsaid = !found && (strcmp(key, "contents") == 0 ||
-                                       strcmp(key, "teacher_contents") == 0); /* older recordings have neither */
-        if (code == EXIT_DONE && !unsaid && (exactly || !is_free(state, key)) && !is_same(found, expected))
-            code = refuse(state, path, key, found, expected);
-    }
-    for (const char *const *word = words_of_some; *word && code == EXIT_DONE; word++) {
-        const json_t *found = json_object_get(settings, *word);
-        if (found && !json_object_get(all, *word))
-            code = refuse(state, path, *word, found, NULL);
-    }
-    json_decref(all);
-    return code;
-}
-
-/* ---- learning from a recording ---- */
-
-static int64_t held(const json_t *settings, const char *key) {
-    return (int64_t)json_integer_value(json_object_get(settings, key));
-}
-
-static int check_amount(const struct state *state, const json_t *settings) {
-    const struct training_options *options = state->options;
-    int64_t epochs = held(settings, "epochs"), places = held(settings, "places");
-    int64_t taken = state->steps_an_epoch * options->accumulate * options->batch;
-    bool repeated = options->views && options->views < options->epochs;
-    if (repeated && options->views > epochs)
-        return tool_fail(state->call, "%s: holds %" PRId64 " epochs of pictures; --views %d asks for more", options->recorded,
-                         epochs, (int)options->views);
-    if (!repeated && options->epochs > epochs)
-        return tool_fail(state->call,
-                         "%s: holds %" PRId64 " epochs of pictures; here are %d: --views %" PRId64
-                         " repeats those that there are",
-                         options->recorded, epochs, (int)options->epochs, epochs);
-    if (taken > places)
-        return tool_fail(state->call, "%s: holds %" PRId64 " pictures of each epoch; here %" PRId64 " are taken (--batch %d)",
-                         options->recorded, places, taken, (int)options->batch);
-    return EXIT_DONE;
-}
-
-int training_open_recording(struct state *state) {
-    struct teacher *teacher = &state->teacher;
-    if (!teacher->recording)
-        teacher->recording = recording_open(state->options->recorded, teacher->error);
-    return teacher->recording ? EXIT_DONE : tool_fail(state->call, "%s", teacher->error);
-}
-
-int training_open_recorded(struct state *state) {
-    int code = training_open_recording(state);
-    if (code != EXIT_DONE)
-        return code;
-    const json_t *settings = recording_settings(state->teacher.recording);
-    code = compare(state, state->options->recorded, settings, false);
-    return code == EXIT_DONE ? check_amount(state, settings) : code;
-}
-
-/* ---- what no option says is as it was recorded ---- */
-
-/* What cannot be is left as it was: the recording is then refused by it. */
-static void take_amount(const json_t *settings, const char *key, double most, double *option) {
-    const json_t *said = json_object_get(settings, key);
-    const double amount = json_is_number(said) ? json_number_value(said) : -1;
-    if (*option < 0 && amount >= 0 && amount <= most)
-        *option = amount;
-}
-
-static void take_count(const json_t *settings, const char *key, int32_t each, int32_t most, int32_t *option) {
-    const int64_t count = held(settings, key);
-    if (!*option && count > 0 && count <= most / each)
-        *option = (int32_t)count * each;
-}
-
-static void take_seed(const json_t *settings, char text[SEED_TEXT], const char **option) {
-    const json_t *said = json_object_get(settings, "data_seed");
-    const char *seed = json_string_value(said); /* of more than 63 bits */
-    if (json_is_integer(said)) {
-        snprintf(text, SEED_TEXT, "%" JSON_INTEGER_FORMAT, json_integer_value(said));
-        seed = text;
-    }
-    if (!*option && seed && options_read_seed(seed, &(uint64_t){0}))
-        *option = seed;
-}
-
-/* Crop, RandAugment, jitter and erasing, which pictures that are shown whole do not have. */
-static void take_shapes(const json_t *settings, const char *crop, struct training_options *options) {
-    const bool shaped = options->crop_scale >= 0 || options->rand_augment >= 0 || options->jitter >= 0 || options->erase >= 0;
-    if (strcmp(crop, "none") == 0 && !shaped) {
-        options->augment = AUGMENT_NONE;
-        return;
-    }
-    options->augment = AUGMENT_LIGHT;
-    if (strcmp(crop, "random") == 0)
-        take_amount(settings, "crop_scale", 1, &options->crop_scale);
-    take_amount(settings, "rand_augment", 1e6, &options->rand_augment);
-    take_amount(settings, "jitter", 1, &options->jitter);
-    take_amount(settings, "erase", 1, &options->erase);
-}
-
-int training_take_recorded(struct state *state) {
-    struct training_options *options = &state->settled;
-    if (!options->recorded)
-        return EXIT_DONE;
-    const int code = training_open_recording(state);
-    if (code != EXIT_DONE)
-        return code;
-    const json_t *settings = recording_settings(state->teacher.recording);
-    const char *crop = json_string_value(json_object_get(settings, "crop"));
-    take_seed(settings, state->recorded_seed, &options->data_seed);
-    take_count(settings, "batch", state->ranks.count, MOST_BATCH, &options->batch);
-    if (!crop || options->augment >= 0)
-        return EXIT_DONE;
-    take_shapes(settings, crop, options);
-    take_amount(settings, "flip", 1, &options->flip);
-    take_amount(settings, "mixup", 1e6, &options->mixup);
-    take_amount(settings, "cutmix", 1e6, &options->cutmix);
-    take_count(settings, "repeats", 1, 1000, &options->repeats);
-    return EXIT_DONE;
-}
-
-/* ---- recording ---- */
+/* ---- where it lies ---- */
 
 static char *with_suffix(const char *path, const char *suffix) {
     size_t length = strlen(path) + strlen(suffix) + 1;
@@ -291,22 +45,57 @@ int training_spare_recording(const struct state *state, const char *path) {
     return EXIT_DONE;
 }
 
+static int start(struct state *state, const char *path, struct recording **recording) {
+    json_t *settings = training_describe_recording(state);
+    if (!settings)
+        return tool_fail_memory(state->call);
+    *recording = recording_create(path, settings, state->teacher.error);
+    json_decref(settings);
+    return *recording ? EXIT_DONE : tool_fail(state->call, "%s", state->teacher.error);
+}
+
+/* A whole recording becomes the beginning of a longer one, PATH.part, which appears at once: a kill leaves neither half made.
+ */
+static int lengthen(struct state *state, const char *path) {
+    struct teacher *teacher = &state->teacher;
+    struct recording *longer = NULL;
+    char *name = with_suffix(path, ".longer"), *made = with_suffix(path, ".longer.part"), *part = with_suffix(path, ".part");
+    int code = name && made && part ? start(state, name, &longer) : tool_fail_memory(state->call);
+    if (code == EXIT_DONE && !recording_copy(longer, teacher->recording, teacher->error))
+        code = tool_fail(state->call, "%s", teacher->error);
+    if (code == EXIT_DONE && rename(made, part) != 0)
+        code = tool_fail(state->call, "%s: cannot be named %s: %s", made, part, strerror(errno));
+    recording_close(longer);
+    recording_close(teacher->recording);
+    teacher->recording = code == EXIT_DONE ? recording_continue(path, teacher->error) : NULL;
+    free(name);
+    free(made);
+    free(part);
+    return code != EXIT_DONE || teacher->recording ? code : tool_fail(state->call, "%s", teacher->error);
+}
+
+/* A run that is made longer records more, and one that is made shorter has more than it needs. */
+static int settle_length(struct state *state, const char *path, bool part) {
+    const int64_t epochs = (int64_t)json_integer_value(json_object_get(recording_settings(state->teacher.recording), "epochs")),
+                  wanted = training_recorded_epochs(state);
+    if (epochs < wanted && !part)
+        return lengthen(state, path);
+    if (epochs < wanted || (epochs > wanted && !state->options->record))
+        return tool_fail(state->call, "%s: of %" PRId64 " epochs, and here are %" PRId64 ": %s", path, epochs, wanted,
+                         part ? "end it with as many as it began with; then more may follow"
+                              : "a recording stays as long as it is");
+    return EXIT_DONE;
+}
+
 /* What was recorded so far is learned from as it stands, so that a run that goes on has the same bits. */
 static int take_up(struct state *state, const char *path) {
     struct teacher *teacher = &state->teacher;
-    bool part = is_there(path, ".part");
+    const bool part = is_there(path, ".part");
     teacher->recording = part ? recording_continue(path, teacher->error) : recording_open(path, teacher->error);
-    return teacher->recording ? compare(state, path, recording_settings(teacher->recording), true)
-                              : tool_fail(state->call, "%s", teacher->error);
-}
-
-static int start(struct state *state, const char *path) {
-    json_t *settings = describe(state);
-    if (!settings)
-        return tool_fail_memory(state->call);
-    state->teacher.recording = recording_create(path, settings, state->teacher.error);
-    json_decref(settings);
-    return state->teacher.recording ? EXIT_DONE : tool_fail(state->call, "%s", state->teacher.error);
+    if (!teacher->recording)
+        return tool_fail(state->call, "%s", teacher->error);
+    const int code = training_compare_recording(state, path, recording_settings(teacher->recording), true);
+    return code == EXIT_DONE ? settle_length(state, path, part) : code;
 }
 
 /* For all of it, which a new one that finds none leaves no part of. */
@@ -325,7 +114,7 @@ static int find_room(const struct state *state, const char *path) {
 
 int training_begin_recording(struct state *state, const char *path, int64_t batches) {
     bool former = state->options->resume && (is_there(path, ".part") || is_there(path, ""));
-    int code = former ? take_up(state, path) : start(state, path);
+    int code = former ? take_up(state, path) : start(state, path, &state->teacher.recording);
     const struct recording *recording = state->teacher.recording;
     if (code == EXIT_DONE && !state->options->limit_steps && recording_done(recording) < recording_blocks(recording))
         code = find_room(state, path);
@@ -384,7 +173,7 @@ static int stop(struct state *state) {
 static int record_unit(struct state *state, const struct feed_unit *unit) {
     const float *logits;
     if (unit->error)
-        return training_fail_picture(state, unit);
+        return training_fail_picture(state, unit, false);
     if (training_ask_teacher(state, unit, &logits))
         return interrupt_signal() ? stop(state) : EXIT_DONE;
     if (state->teacher.stopped)

@@ -418,6 +418,15 @@ bool recording_append(struct recording *recording, uint64_t epoch, uint64_t plac
     return recording_finish(recording, error);
 }
 
+bool recording_copy(struct recording *recording, struct recording *whole, char error[RECORDING_ERROR]) {
+    bool good = true;
+    for (uint64_t block = 0; good && block < whole->done; block++)
+        good = hold(whole, block, error) &&
+               write_at(recording, offset_of(recording, block), whole->block, block_bytes(whole), error);
+    recording->done = good ? whole->done : 0;
+    return good && recording_keep(recording, error);
+}
+
 bool recording_keep(struct recording *recording, char error[RECORDING_ERROR]) {
     return fsync(recording->file) == 0 || fail(recording, error, "%s", strerror(errno));
 }

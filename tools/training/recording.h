@@ -37,6 +37,8 @@ bool recording_read(struct recording *recording, uint64_t epoch, uint64_t place,
 bool recording_append(struct recording *recording, uint64_t epoch, uint64_t place, float *logits, char error[RECORDING_ERROR]);
 /* What was appended is on the disk when this returns. */
 bool recording_keep(struct recording *recording, char error[RECORDING_ERROR]);
+/* To the beginning of one of the same batches, places and classes goes all that another holds, which is whole. */
+bool recording_copy(struct recording *recording, struct recording *whole, char error[RECORDING_ERROR]);
 /* Makes PATH.part to PATH once all its blocks are there, as those of a run are that was killed before it did; else nothing. */
 bool recording_finish(struct recording *recording, char error[RECORDING_ERROR]);
 

@@ -102,14 +102,16 @@ int training_open_model(struct state *state) {
     if (!teacher->context)
         return EXIT_FAILED;
     struct invocation call = *state->call;
-    call.heads = 0;          /* those are the student's */
     if (state->checkpoint) { /* who learns computes too, and these are its; where one is recorded nobody does */
         call.activation = 0;
         call.eps = 0;
     }
     call.pictures = NULL;
-    call.key = NULL;
-    call.names = NULL;
+    if (!state->options->only_teacher) { /* these are of what learns */
+        call.heads = 0;
+        call.key = NULL;
+        call.names = NULL;
+    }
     int code = source_open(&call, teacher->context, state->options->teacher, &teacher->source);
     if (code == EXIT_DONE && teacher->source.config.assumed & TLEG_ASSUMED_COLOURS && training_first(state))
         tool_note(state->call, "%s does not say the mean and std of its pictures: the teacher gets them with ImageNet's",

@@ -22,7 +22,8 @@ struct training_options {
     int32_t log_every, checkpoint_every, limit_steps, teacher_mean, augment, dtype, keep, recipe, optimiser, freeze_layers,
         patience;
     uint64_t cache, seed;
-    bool val_default; /* --val-every was not asked for: it may be left out */
+    bool val_default;  /* --val-every was not asked for: it may be left out */
+    bool only_teacher; /* no other file is opened: what the call says of one is said of it */
     bool skip_bad, exif, ema_fixed, other_teacher, teacher_features, lr_absolute, resume, recompute, nesterov;
     double lr, lr_end, weight_decay, smoothing, alpha, tau, clip, ema, drop_path, momentum, layer_decay;
     double label_drop; /* of generators */

@@ -68,7 +68,7 @@ static int settle(const struct invocation *call, struct options *options) {
     target->depth_mode = range ? TLEG_DEPTH_SANDWICH : TLEG_DEPTH_FIXED;
     if (target->in_place < 0)
         target->in_place = range ? 1 : 0;
-    if (!training->val && !training->val_every) {
+    if (!training->val && !training->val_every && !training->recorded) { /* a recording says whether */
         training->val_every = USUAL_VAL_EVERY;
         training->val_default = true;
     }
@@ -126,7 +126,7 @@ const struct verb verb_learn = {
         "DIR holds a folder of pictures for each class; the folders' names become the labels. What comes out is a\n"
         "learngene of these classes, which serves every depth of the range untuned. It is what tleg distill makes with\n"
         "--sandwich, with other defaults: --epochs 20, --in-place 1, --keep best, --val-every 10 where there is no\n"
-        "--val, and --val-depths all of the range.\n"
+        "--val, and --val-depths all of a range of at most 32 depths.\n"
         "\n"
         "What is learned\n"
         "  --from GENE         the learngene to begin with; if the data's classes differ from its own, its head starts fresh\n"

@@ -72,6 +72,7 @@ static int run_record(const struct verb *verb, int argc, char **argv) {
     if (!options_parse(verb, argc, argv, table, 0, 0, &call, &code) || !training_settle(&call, &options.training, &code))
         return code;
     code = settle(&call, &options);
+    options.training.only_teacher = !options.from;
     if (code == EXIT_DONE)
         code = pictures_settle(&call, &options.training.pictures);
     return code == EXIT_DONE ? training_record(&call, &options.training, begin, &options) : code;

@@ -97,6 +97,47 @@ says err "rec: holds 4 epochs of pictures; here are 9: --views 4 repeats those t
 try 1 $small --epochs 9 --views 5 --recorded rec -o x.st
 says err "rec: holds 4 epochs of pictures; --views 5 asks for more"
 
+# ---- what it left out validates ----
+try 0 $small --epochs 4 --recorded rec -o judged.st
+try 0 distill --data cifar --dim 16 --heads 2 --image 32 --patch 8 --depths 2-3 --lr 1e-3 --warmup 1 --recipe deit --epochs 4 --recorded rec -o then.st
+says out "30 images of 3 classes to learn from, 6 to validate with"
+same judged.st then.st
+try 0 learn --from start.st --data cifar --depths 2-3 --epochs 2 --recorded rec -o own.st
+says out "30 images of 3 classes to learn from, 6 to validate with"
+try 0 info own.st
+says out "depth 2 "
+try 0 record --data cifar --epochs 2 --batch 10 --from start.st --teacher teacher.st -o all
+try 0 learn --from start.st --data cifar --depths 2-3 --epochs 2 --recorded all -o own.st
+says err "nothing is validated: all is of all pictures"
+says out "36 images of 3 classes to learn from, 0 to validate with"
+rm all
+
+# ---- made longer ----
+rm -f grown
+try 0 $small --epochs 2 --decay-epochs 0 --teacher teacher.st --record grown -o grown.st
+must test -s grown -a ! -e grown.part
+try 0 $small --epochs 4 --decay-epochs 0 --teacher teacher.st --record grown --resume --limit-steps 8 -o grown.st
+says err "grown.part holds 8 of 12 batches"
+try 0 $small --epochs 4 --decay-epochs 0 --teacher ./teacher.st --record grown --resume --limit-steps 9 -o grown.st # the same one
+must test ! -e grown.longer.part
+try 1 $small --epochs 5 --decay-epochs 0 --teacher teacher.st --record grown --resume -o grown.st
+says err "grown: of 4 epochs, and here are 5: end it with as many as it began with"
+try 0 $small --epochs 4 --decay-epochs 0 --teacher teacher.st --record grown --resume -o grown.st
+same rec grown
+must test ! -e grown.part
+try 0 $small --epochs 4 --decay-epochs 0 --teacher teacher.st -o straight.st
+try 0 $small --epochs 4 --decay-epochs 0 --recorded rec -o straight.st
+same straight.st grown.st
+cp grown kept.rec
+try 0 record $data --epochs 6 --from start.st --teacher teacher.st --resume -o grown
+says out "grown: 6 epochs of 30 images"
+head -c $(($(wc -c <kept.rec) - 200)) grown | tail -c +900 >one
+head -c $(($(wc -c <kept.rec) - 200)) kept.rec | tail -c +900 >other
+must cmp -s one other
+try 1 record $data --epochs 4 --from start.st --teacher teacher.st --resume -o grown
+says err "grown: of 6 epochs, and here are 4"
+rm -f grown one other
+
 # ---- stopped and resumed ----
 rm -f other
 try 0 $small --epochs 4 --teacher teacher.st --record other -o whole.st
@@ -268,6 +309,15 @@ mv sound rec
 mv rec rec.part # as if it were under way
 refused "rec: No such file or directory"
 mv rec.part rec
+
+# ---- what the call says of a file is said of the teacher's, where there is no other ----
+recorded="record --data cifar --teacher $examples/../tests/fixtures/pth/averaged.pth --image 32 --epochs 1 --batch 6 -o x.rec"
+try 1 $recorded # a part of a network
+says err 'the weights are those under "model"'
+try 1 $recorded --key model_ema
+must test "$(grep -c 'the weights are those under' err)" -eq 0
+try 1 $recorded --key nonsense
+says err nonsense
 
 # ---- wrong use ----
 wrong() {

@@ -33,6 +33,10 @@ says out "teacher: $python $minimal: brightness"
 must grep -q "\"taught_by\":\"$python $minimal: brightness\"" minimal.json
 must test ! -s err
 
+# Grey pictures are one plane each.
+try 0 new --dim 16 --heads 2 --image 32 --patch 8 --channels 1 --classes 3 -o grey.st
+try 0 distill --data cifar --from grey.st --depth 2 --batch 10 --epochs 1 --augment none --teacher-timeout 30 --teacher-command "$python $minimal" -o grey-taught.st
+
 # So can a PyTorch module, given its own mean and std.
 torch=
 for found in python3 /usr/bin/python3; do
@@ -171,6 +175,10 @@ for seconds in 30 3; do # an answer that comes, and one that does not
     try 0 $plain --flip 0.5 --teacher-command "$(by good)" --resume --other-teacher -o killed.st
     same good.st killed.st
 done
+
+# In the middle of a step, too, whose first half is lost.
+signalled killed.json '"step":1' $plain --accumulate 2 --checkpoint-every 1 --teacher-timeout 3 --teacher-command "$(by hang 4)"
+says err "a signal asks to end, and no answer comes in answer 4; killed.st.checkpoint holds step 1"
 
 # ---- wrong use ----
 try 2 $plain --teacher-command a --teacher-logits stored.st -o x.st

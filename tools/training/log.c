@@ -343,7 +343,7 @@ int training_say_end(struct state *state, int64_t step) {
     report_text(&report, "file", state->options->out);
     report_integer(&report, "steps", step);
     report_add(&report, "out_of_patience", json_boolean(has_lost_patience(state)));
-    report_real(&report, "loss", state->last.loss);
+    report_add(&report, "loss", state->last.images > 0 ? json_real(state->last.loss) : json_null()); /* no step was left */
     if (state->judged.count && state->validated)
         report_real(&report, training_tells(state) ? "val_told" : "val_top1", training_mean_share(state));
     if (best_file(state)) {

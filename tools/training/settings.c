@@ -280,7 +280,8 @@ static bool is_same(const struct two *two) {
 
 /* What --other-teacher may change. */
 static bool is_teachers(const struct setting *setting) {
-    return strncmp(setting->key, "run.teacher_", strlen("run.teacher_")) == 0 || strcmp(setting->key, "run.recording") == 0;
+    return strcmp(setting->key, "run.teacher_depth") == 0 || strcmp(setting->key, "run.teacher_contents") == 0 ||
+           strcmp(setting->key, "run.recording") == 0;
 }
 
 static bool has_names(const struct two *two) {

@@ -53,23 +53,34 @@ static void save_before_step(struct state *state, bool first) {
         training_save_between(state);
 }
 
+/* What is to be written cannot be, which is said by now: a checkpoint, which lies elsewhere perhaps, keeps the steps. */
+static int keep_steps(struct state *state, int code) {
+    const int64_t before = state->saved;
+    training_save_between(state);
+    if (state->saved > before && training_first(state))
+        tool_note(state->call, "%s holds step %" PRId64 ": --resume continues", state->checkpoint, state->saved);
+    return code;
+}
+
 static int fail_teacher(struct state *state, bool first) {
     const struct teacher *teacher = &state->teacher;
     int64_t step = tleg_trainer_get_steps(state->trainer);
-    bool alone = state->ranks.count == 1;
+    const bool stopped = state->ranks.count == 1 && teacher->stopped;
     progress_clear(&state->progress);
-    if (first && alone && teacher->stopped)
+    if (first && stopped)
         return stop(state);
     save_before_step(state, first);
-    return training_fail(state, "step %" PRId64 ": %s", step + 1, teacher->error);
+    training_fail(state, "step %" PRId64 ": %s", step + 1, teacher->error);
+    return stopped ? EXIT_INTERRUPTED : EXIT_FAILED;
 }
 
-int training_fail_picture(struct state *state, const struct feed_unit *unit) {
+int training_fail_picture(struct state *state, const struct feed_unit *unit, bool judged) {
     if (unit->want)
         return training_fail(state, "%s", unit->want);
     return training_fail(state, "%s%s", unit->error,
                          state->options->skip_bad ? " (it was read when the run began)"
-                                                  : " (--skip-bad continues without such files)");
+                         : judged                 ? " (--skip-bad continues without such files)"
+                                                  : " (a run that begins anew with --skip-bad leaves such files out)");
 }
 
 /* Forward and backward over one unit; its loss is added to sums. */
@@ -78,7 +89,7 @@ static int learn_unit(struct state *state, const struct feed_unit *unit, struct 
     const float *taught;
     if (unit->error) {
         save_before_step(state, sums->images == 0);
-        return training_fail_picture(state, unit);
+        return training_fail_picture(state, unit, false);
     }
     if (!training_ask_teacher(state, unit, &taught))
         return fail_teacher(state, sums->images == 0);
@@ -137,7 +148,7 @@ static int learn_step(struct state *state, struct feed *feed) {
     int64_t step = tleg_trainer_get_steps(state->trainer);
     code = training_say_step(state, step, rate);
     if (code != EXIT_DONE)
-        return code;
+        return keep_steps(state, code);
     if (stopped)
         return stop(state);
     if (state->options->checkpoint_every && step % state->options->checkpoint_every == 0 && step % state->steps_an_epoch)
@@ -192,18 +203,20 @@ static bool is_stopped(const struct state *state) {
 static int end_epoch(struct state *state, int32_t epoch, double seconds) {
     int code = training_judge(state);
     if (code != EXIT_DONE && code != EXIT_INTERRUPTED)
-        return code;
+        return keep_steps(state, code);
     if (is_stopped(state))
         return stop(state);
     code = training_write(state);
     if (code == EXIT_DONE)
         code = training_say_epoch(state, epoch, seconds);
+    if (code != EXIT_DONE)
+        return keep_steps(state, code);
     state->validated = epoch;
     state->epoch = (struct tally){0};
     training_note_improvement(state, epoch);
     if (!training_is_patient(state))
         state->total = tleg_trainer_get_steps(state->trainer);
-    return code == EXIT_DONE ? training_save(state) : code;
+    return training_save(state);
 }
 
 static void start_progress(struct state *state) {
@@ -241,7 +254,7 @@ static int judge_end(struct state *state, int64_t step) {
     if (state->scored == step)
         return EXIT_DONE;
     const int code = training_judge(state);
-    return code == EXIT_INTERRUPTED ? stop(state) : code;
+    return code == EXIT_INTERRUPTED ? stop(state) : code == EXIT_DONE ? code : keep_steps(state, code);
 }
 
 static int learn(struct state *state) {
@@ -251,8 +264,8 @@ static int learn(struct state *state) {
     int64_t step = tleg_trainer_get_steps(state->trainer);
     if (code == EXIT_DONE)
         code = judge_end(state, step);
-    if (code == EXIT_DONE)
-        code = training_write(state);
+    if (code == EXIT_DONE && (code = training_write(state)) != EXIT_DONE)
+        code = keep_steps(state, code);
     if (code == EXIT_DONE && state->saved < step)
         code = training_save(state);
     interrupt_watch(""); /* nothing is left to be stopped */

@@ -231,6 +231,8 @@ static int convert(const struct invocation *call, tleg_context *context, const s
     tleg_file_free(file);
     if (code == EXIT_DONE && source.gene && options->expansion.image.height)
         code = tool_misuse(call, "%s is a learngene, which expands to any size of picture: --image is for a model", path);
+    if (code == EXIT_DONE && !source.gene && (options->schedule || options->depths))
+        code = tool_misuse(call, "%s is a model: --schedule and --depths are of a learngene", path);
     if (code == EXIT_DONE && options->classes && options->classes != source.config.classes)
         code = change_classes(call, context, options, &source, &how.dtype);
     bool renamed = false;
@@ -292,7 +294,8 @@ const struct verb verb_convert = {
         "  --dtype T     type of the numbers: f32, bf16, f16; as FILE has them otherwise\n"
         "  --image I     side of a model's input in pixels, or height and width (224x128): its position embedding is\n"
         "                resampled; --positions-filter F: bicubic (default), or antialias, as timm does it today\n"
-        "  --classes C   a fresh head for so many classes, without labels, to be tuned; --seed S: its numbers (0)\n"
+        "  --classes C   where FILE has another number of classes: a fresh head for so many, without labels, to be tuned;\n"
+        "                --seed S: its numbers (0)\n"
         "  --labels FILE class names, one a line\n" PICTURES_HELP
         "  --schedule J  segments of a learngene's sites as JSON, where they are not one a site\n"
         "  --depths L    at which a learngene was learned, such as 3-12 or 4,8,12\n"

@@ -616,6 +616,12 @@ same moved.st kept.st
 rm "data/b/"*".$zeros.jpg" notes
 try 0 plan g.st --data data --depth 3-5 --json --bytes 100M
 says out '"scores":{"on":"data","images":12,"depths":[3,4,5],'
+# ---- what a model does not have ----
+for words in "--depths 3-12" '--schedule {"qkv":[[4,true]]}'; do
+    try 2 convert m.st $words -o x.st
+    says err "m.st is a model: --schedule and --depths are of a learngene"
+done
+absent x.st
 # ---- other classes: a fresh head ----
 try 0 expand named.st --depth 2 --dtype bf16 -o named2.st
 try 0 convert named2.st --classes 5 -o five.st

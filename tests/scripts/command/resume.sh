@@ -94,6 +94,7 @@ head -c 300 good.jpg >val/dog/0180.jpg
 try 1 $seen -o torn.st
 says err "val/dog/0180.jpg"
 says err "(--skip-bad continues without such files); torn.st.checkpoint holds step 2"
+must test "$(grep -c 'torn.st.checkpoint holds' err)" -eq 1
 cp good.jpg val/dog/0180.jpg
 try 0 $seen --resume -o torn.st
 same whole.st torn.st

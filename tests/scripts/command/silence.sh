@@ -48,7 +48,7 @@ done
 try 1 $spoilt -o x.st
 says err "(--skip-bad continues without such files)"
 try 1 $spoilt --cache 1 -o x.st
-says err "(--skip-bad continues without such files)"
+says err "(a run that begins anew with --skip-bad leaves such files out)"
 mkdir -p none/a none/b && cp tree/a/0.png none/a && echo text >none/b/0.png
 try 1 distill --data none $shape --depth 2 --batch 1 --epochs 1 --skip-bad -o x.st
 says err 'none: no image of the class "b" can be read'
@@ -148,6 +148,10 @@ says err 'the teacher was "teacher.st" until now, and is "model.st" from here on
 begun --teacher gene.st --teacher-depth 2
 goes 1 --teacher gene.st --teacher-depth 3
 other '--teacher-depth is "2" there, "3" here'
+begun --teacher teacher.st
+goes 1 --teacher teacher.st --teacher-mean images --other-teacher # which is no teacher
+other '--teacher-mean is "logits" there, "images" here'
+must test "$(grep -c -- '--other-teacher' err)" -eq 0
 begun
 goes 1 --exif
 other "--exif is"

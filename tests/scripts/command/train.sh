@@ -138,6 +138,8 @@ def epochs(name):
 assert epochs("part.json") == epochs("whole.json")[-4:]'
 fi
 try 0 $small --epochs 6 --resume -o part.st
+try 0 $small --epochs 6 --resume --json -o part.st # no step is left that would have a loss
+says out '"loss":null'
 same whole.st part.st
 for words in "--seed 5:--seed is" "--batch 12:--batch is" "--lr 0.1:the peak learning rate (--lr) is" "--augment none:(--augment and what changes it) is" "--clip 2:--clip is"; do
     try 1 $small --epochs 6 --resume ${words%:*} -o part.st

@@ -126,7 +126,7 @@ static void place_params(const tleg_trainer_options *options, struct tleg_traine
     l->average = tleg_place(end, options->ema > 0 ? floats : 0, sizeof(float));
 }
 
-/* Activations: each block's, or each block's input and one block's. */
+/* Activations: each block's, or each block's input and one block's. All of it is made anew by each pass. */
 static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_layout *l, size_t *end) {
     size_t images = (size_t)l->shape.batch, dim = (size_t)l->net.dim, outputs = (size_t)tleg_config_outputs(&l->net);
     size_t depth = (size_t)l->depth_most, kept = tleg_kept_floats(&l->shape), heads = (size_t)tleg_config_readouts(&l->net);
@@ -152,7 +152,6 @@ static void place_pass(const tleg_trainer_options *options, struct tleg_trainer_
     l->scales = tleg_place_rows(end, options->drop_path > 0 ? 2 * depth : 0, (size_t)options->batch);
     l->pos = tleg_place_rows(end, l->resampled ? tokens : 0, dim);
     l->dpos = tleg_place_rows(end, tokens, dim);
-    l->angles = tleg_place(end, tleg_rotary_floats(&l->net), sizeof(float));
 }
 
 /* What a generator's batch is made of, and a slice's condition. */
@@ -226,6 +225,7 @@ tleg_status tleg_trainer_lay_out(tleg_context *context, const tleg_learngene *ge
     size_t end = sizeof(struct tleg_trainer);
     place_params(options, l, &end);
     place_weights(kernels, options, l, &end);
+    l->angles = tleg_place(&end, tleg_rotary_floats(&l->net), sizeof(float)); /* which no pass makes anew */
     size_t step = end; /* the optimiser works where the passes did: a step ends after them */
     place_pass(options, l, &end);
     place_drawing(options, l, &end);

@@ -276,6 +276,42 @@ static void what_else_changes_a_step_is_as_torch_has_it(void **state) {
     five_steps(options, "nobias.upper", "");
 }
 
+/* The loss of two images, again and again, between steps that change nothing. */
+static void expect_the_same_loss_after_each_step(tleg_rotary rotary, tleg_optimiser optimiser, int32_t workers) {
+    const tleg_config config = {
+        .struct_size = sizeof config, .image_size = 8, .patch_size = 4, .dim = 64, .heads = 2, .classes = 2, .rotary = rotary};
+    const tleg_trainer_options options = {.struct_size = sizeof options, .batch = 2, .depth_least = 2, .optimiser = optimiser};
+    tleg_context *context = support_context(&backends[0], workers);
+    tleg_learngene *gene = NULL;
+    tleg_trainer *trainer = NULL;
+    OK(context, tleg_learngene_create(context, &config, 1, &gene));
+    OK(context, tleg_trainer_create(context, gene, &options, &trainer));
+    float *images = support_values(1, 2 * 3 * 8 * 8, 1, 0);
+    const int64_t labels[] = {0, 1};
+    const tleg_train_batch batch = {.struct_size = sizeof batch, .size = 2, .images = images, .labels = labels};
+    const double first = backward(trainer, &batch);
+    for (int step = 1; step < 4; step++) {
+        OK_TRAINER(trainer, tleg_trainer_update(trainer, 0));
+        const double loss = backward(trainer, &batch);
+        if (loss != first)
+            fail_msg("rotary %d, %d threads: the loss is %.17g after step %d, and was %.17g", rotary, workers, loss, step,
+                     first);
+    }
+    free(images);
+    tleg_trainer_free(trainer);
+    tleg_learngene_free(gene);
+    tleg_context_free(context);
+}
+
+/* An optimiser may work where the passes did: what they do not make anew must lie elsewhere. */
+static void a_step_leaves_what_the_next_pass_needs(void **state) {
+    (void)state;
+    for (tleg_rotary rotary = 0; rotary <= TLEG_ROTARY_CENTRED; rotary++)
+        for (tleg_optimiser optimiser = TLEG_OPTIMISER_ADAMW; optimiser <= TLEG_OPTIMISER_SGD; optimiser++)
+            for (int32_t workers = 1; workers < 6; workers += 2)
+                expect_the_same_loss_after_each_step(rotary, optimiser, workers);
+}
+
 /* Which parameters two steps leave as they were, to the bit. */
 static void expect_frozen(const struct grad_case *c, const tleg_trainer_options *options, bool (*is_frozen)(const char *name)) {
     struct trainer_data data;
@@ -964,6 +1000,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(bits_depend_on_the_seed_and_not_on_the_threads),
         cmocka_unit_test(five_steps_are_those_of_torch),
         cmocka_unit_test(what_else_changes_a_step_is_as_torch_has_it),
+        cmocka_unit_test(a_step_leaves_what_the_next_pass_needs),
         cmocka_unit_test(frozen_parts_stay_to_the_bit),
         cmocka_unit_test(class_weights_count_over_the_whole_batch),
         cmocka_unit_test(what_decays_is_what_deit_decays),

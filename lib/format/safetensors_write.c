@@ -80,21 +80,34 @@ static tleg_status check_pairs(tleg_context *context, const struct tleg_pair *pa
     return check_unique(context, "metadata key", texts, count);
 }
 
-/* Everything about the arguments that could be wrong; *text_bytes is what the names need. */
-static tleg_status check_arguments(tleg_context *context, const struct tleg_write_entry *entries, size_t count,
-                                   const struct tleg_pair *pairs, size_t pair_count, size_t *text_bytes) {
-    size_t most = count > pair_count ? count : pair_count, bytes;
-    *text_bytes = 0;
-    if (!tleg_size_mul(most, sizeof(char *), &bytes))
-        return tleg_fail_memory(context, "the names of tensors", SIZE_MAX);
-    const char **texts = tleg_alloc(&context->allocator, bytes);
+/* Room for so many texts; NULL, and the context's error, where there is none. */
+static const char **make_texts(tleg_context *context, size_t count, size_t *bytes) {
+    const char **texts = tleg_size_mul(count, sizeof *texts, bytes) ? tleg_alloc(&context->allocator, *bytes) : NULL;
     if (!texts)
-        return tleg_fail_memory(context, "the names of tensors", bytes);
-    tleg_status status = check_entries(context, entries, count, texts, text_bytes);
-    if (status == TLEG_OK)
-        status = check_pairs(context, pairs, pair_count, texts);
+        (void)tleg_fail_memory(context, "the names of tensors", *bytes);
+    return texts;
+}
+
+tleg_status tleg_pairs_check(tleg_context *context, const struct tleg_pair *pairs, int64_t count) {
+    size_t bytes = SIZE_MAX;
+    const char **texts = make_texts(context, (size_t)count, &bytes);
+    if (!texts)
+        return TLEG_ERROR_MEMORY;
+    const tleg_status status = check_pairs(context, pairs, (size_t)count, texts);
     tleg_release(&context->allocator, texts, bytes);
     return status;
+}
+
+/* Everything about the arguments that could be wrong; *text_bytes is what the names need. */
+static tleg_status check_arguments(tleg_context *context, const struct tleg_saving *saving, size_t *text_bytes) {
+    size_t bytes = SIZE_MAX;
+    const char **texts = make_texts(context, (size_t)saving->count, &bytes);
+    *text_bytes = 0;
+    if (!texts)
+        return TLEG_ERROR_MEMORY;
+    const tleg_status status = check_entries(context, saving->entries, (size_t)saving->count, texts, text_bytes);
+    tleg_release(&context->allocator, texts, bytes);
+    return status == TLEG_OK ? tleg_pairs_check(context, saving->pairs, saving->pair_count) : status;
 }
 
 /* ---- where the tensors lie ---- */
@@ -196,7 +209,7 @@ static tleg_status create(tleg_context *context, const struct tleg_saving *savin
     if (saving->count < 0 || saving->pair_count < 0)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: a negative number of tensors or metadata entries", path);
     const size_t count = (size_t)saving->count, pair_count = (size_t)saving->pair_count;
-    tleg_status status = check_arguments(context, saving->entries, count, saving->pairs, pair_count, &text_bytes);
+    tleg_status status = check_arguments(context, saving, &text_bytes);
     if (status != TLEG_OK)
         return status;
     struct tleg_writer *writer = tleg_alloc_zero(&context->allocator, sizeof *writer);

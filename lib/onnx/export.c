@@ -29,7 +29,7 @@ struct export {
     size_t largest;
     struct tleg_message tensor, head; /* what comes before a weight's numbers, while it is made */
     struct tleg_replacement *file;
-    uint64_t at;
+    uint64_t at, length; /* of the file */
 };
 
 /* ---- which weights there are ---- */
@@ -183,28 +183,17 @@ static void make_head(struct export *x, const struct tleg_onnx_weight *weight) {
 }
 
 /* The graph's length with the weights. */
-static tleg_status measure(struct export *x, const struct tleg_message *nodes, uint64_t *length) {
-    *length = nodes->length;
+static tleg_status measure(struct export *x, const struct tleg_message *nodes) {
+    x->length = nodes->length;
     for (int64_t i = 0; i < x->count; i++) {
         make_head(x, &x->weights[i]);
-        *length += x->head.length + bytes_of(x, &x->weights[i]);
+        x->length += x->head.length + bytes_of(x, &x->weights[i]);
     }
-    if (nodes->full || x->head.full)
-        return tleg_fail_memory(x->context, "an ONNX file", nodes->length);
-    if (*length > INT32_MAX)
-        return tleg_fail(x->context, TLEG_ERROR_UNSUPPORTED,
-                         "an ONNX file of %llu bytes: protobuf holds less than 2 GiB; f16 takes half of that of f32",
-                         (unsigned long long)*length);
-    return TLEG_OK;
+    return nodes->full || x->head.full ? tleg_fail_memory(x->context, "an ONNX file", nodes->length) : TLEG_OK;
 }
 
 /* Everything that comes before the graph. */
-static tleg_status put_start(const struct export *x, const struct tleg_save_options *options, uint64_t graph,
-                             struct tleg_message *out) {
-    struct tleg_metadata metadata;
-    tleg_status status = tleg_config_metadata(x->context, &x->model->config, false, options, &metadata);
-    if (status != TLEG_OK)
-        return status;
+static void put_start(const struct tleg_metadata *metadata, uint64_t graph, struct tleg_message *out) {
     struct tleg_message inner = {.allocator = out->allocator};
     char version[32];
     snprintf(version, sizeof version, "%d.%d.%d", TLEG_VERSION_MAJOR, TLEG_VERSION_MINOR, TLEG_VERSION_PATCH);
@@ -213,16 +202,32 @@ static tleg_status put_start(const struct export *x, const struct tleg_save_opti
     tleg_put_text(out, MODEL_PRODUCER_VERSION, version);
     tleg_put_integer(&inner, OPSET_VERSION, OPSET);
     tleg_put_message(out, MODEL_OPSET, &inner);
-    for (int64_t k = 0; k < metadata.count; k++) {
+    for (int64_t k = 0; k < metadata->count; k++) {
         tleg_message_start(&inner);
-        tleg_put_text(&inner, PAIR_KEY, metadata.pairs[k].key);
-        tleg_put_text(&inner, PAIR_VALUE, metadata.pairs[k].value);
+        tleg_put_text(&inner, PAIR_KEY, metadata->pairs[k].key);
+        tleg_put_text(&inner, PAIR_VALUE, metadata->pairs[k].value);
         tleg_put_message(out, MODEL_METADATA, &inner);
     }
     tleg_message_free(&inner);
-    tleg_metadata_free(&metadata);
     tleg_put_head(out, MODEL_GRAPH, graph);
-    return TLEG_OK;
+}
+
+/* The graph's length becomes the file's. */
+static tleg_status make_start(struct export *x, const struct tleg_save_options *options, struct tleg_message *out) {
+    struct tleg_metadata metadata;
+    tleg_status status = tleg_config_metadata(x->context, &x->model->config, false, options, &metadata);
+    if (status != TLEG_OK)
+        return status;
+    status = tleg_pairs_check(x->context, metadata.pairs, metadata.count);
+    if (status == TLEG_OK)
+        put_start(&metadata, x->length, out);
+    tleg_metadata_free(&metadata);
+    x->length += out->length;
+    if (status == TLEG_OK && x->length > INT32_MAX)
+        return tleg_fail(x->context, TLEG_ERROR_UNSUPPORTED,
+                         "an ONNX file of %llu bytes: protobuf holds less than 2 GiB; f16 takes half of that of f32",
+                         (unsigned long long)x->length);
+    return status;
 }
 
 /* ---- writing ---- */
@@ -275,16 +280,15 @@ static tleg_status export_model(struct export *x, const char *path, const tleg_s
                                     .type = x->dtype == TLEG_F16 ? TLEG_ONNX_FLOAT16 : TLEG_ONNX_FLOAT,
                                     .nodes = {.allocator = allocator}};
     struct tleg_message start = {.allocator = allocator};
-    uint64_t length = 0;
     tleg_status status = list_weights(x);
     if (status == TLEG_OK)
         status = make_scratch(x);
     if (status == TLEG_OK) {
         tleg_onnx_graph(&graph);
-        status = measure(x, &graph.nodes, &length);
+        status = measure(x, &graph.nodes);
     }
     if (status == TLEG_OK)
-        status = put_start(x, options, length, &start);
+        status = make_start(x, options, &start);
     if (status == TLEG_OK)
         status = write_file(x, path, options, &graph.nodes, &start);
     struct tleg_message *const made[] = {&start, &graph.nodes, &x->tensor, &x->head};

@@ -248,7 +248,8 @@ static void what_a_file_says_of_itself_is_kept(void **state) {
 
 static void saving_options_are_checked(void **state) {
     (void)state;
-    static const char *const ours[] = {"tleg.heads", "3"}, *const hole[] = {"a", NULL}, *const twice[] = {"a", "1", "a", "2"};
+    static const char *const ours[] = {"tleg.heads", "3"}, *const hole[] = {"a", NULL}, *const twice[] = {"a", "1", "a", "2"},
+                             *const key[] = {"\xff", "1"}, *const value[] = {"a", "\xc3"};
     tleg_learngene *gene = support_gene(context, "cls");
     tleg_model *model = model_of(gene, TLEG_BF16);
     const char *path = support_scratch("never");
@@ -259,6 +260,8 @@ static void saving_options_are_checked(void **state) {
     } wrong[] = {{options_of(0, 1, ours), TLEG_ERROR_ARGUMENT, "\"tleg.heads\""},
                  {options_of(0, 1, hole), TLEG_ERROR_ARGUMENT, "pair 0 is NULL"},
                  {options_of(0, 2, twice), TLEG_ERROR_ARGUMENT, "duplicate metadata key 'a'"},
+                 {options_of(0, 1, key), TLEG_ERROR_ARGUMENT, "a metadata key is not valid UTF-8"},
+                 {options_of(0, 1, value), TLEG_ERROR_ARGUMENT, "a metadata value is not valid UTF-8"},
                  {options_of(0, 1, NULL), TLEG_ERROR_ARGUMENT, "keys_and_values is NULL"},
                  {options_of(0, -1, ours), TLEG_ERROR_ARGUMENT, "pairs is -1"},
                  {options_of(TLEG_F64, 0, NULL), TLEG_ERROR_UNSUPPORTED, "tleg_save_options.dtype"},
@@ -272,6 +275,9 @@ static void saving_options_are_checked(void **state) {
         assert_int_equal(tleg_learngene_save(context, gene, path, &wrong[k].options), wrong[k].status);
         assert_non_null(strstr(tleg_context_get_error(context), wrong[k].says));
         assert_int_equal(tleg_model_save(context, model, path, &wrong[k].options), wrong[k].status);
+        assert_int_equal(tleg_model_export_onnx(context, model, path, &wrong[k].options), wrong[k].status);
+        assert_non_null(strstr(tleg_context_get_error(context), wrong[k].says));
+        assert_null(fopen(path, "rb"));
         assert_int_equal(tleg_learngene_write(context, gene, take, &sink, &wrong[k].options), wrong[k].status);
         assert_int_equal(sink.calls, 0);
     }

@@ -208,8 +208,10 @@ tleg_status tleg_file_write_all(tleg_context *context, const struct tleg_saving 
 tleg_status tleg_save_options_read(tleg_context *context, const tleg_save_options *host, bool path, tleg_save_options *own);
 
 /* ---- writer (safetensors_write.c; the header in header_write.c) ---- */
+enum { TLEG_WRITE_PIECE = 1 << 20 }; /* bytes between two questions to the host whether to go on */
 /* ARGUMENT for a key that is there twice, or a text that is NULL or not UTF-8. */
 tleg_status tleg_pairs_check(tleg_context *context, const struct tleg_pair *pairs, int64_t count);
+/* The host is told of a "save" from a writer's creation until it is committed, or one of these calls fails. */
 struct tleg_writer;
 /* Begins a file that will replace `path` as a whole (tleg_replacement_create's rules and errors) and writes the header.
  * Tensors whose size is a multiple of 64 are laid first, each kind in the order given; the data section starts on a multiple

@@ -149,8 +149,6 @@ static tleg_status make_slots(tleg_context *context, struct tleg_writer *writer,
 
 /* ---- the file ---- */
 
-enum { PIECE = 1 << 20 }; /* bytes between two questions to the host whether to go on */
-
 /* The host takes bytes in order alone. */
 static tleg_status write_host(tleg_context *context, struct tleg_writer *writer, uint64_t at, size_t bytes, const void *data) {
     if (at != writer->written)
@@ -166,8 +164,8 @@ static tleg_status write_host(tleg_context *context, struct tleg_writer *writer,
 
 static tleg_status write_at(tleg_context *context, struct tleg_writer *writer, uint64_t at, uint64_t bytes, const void *data) {
     tleg_status status = TLEG_OK;
-    for (uint64_t done = 0; status == TLEG_OK && done < bytes; done += PIECE) {
-        const size_t piece = bytes - done < PIECE ? (size_t)(bytes - done) : PIECE;
+    for (uint64_t done = 0; status == TLEG_OK && done < bytes; done += TLEG_WRITE_PIECE) {
+        const size_t piece = bytes - done < TLEG_WRITE_PIECE ? (size_t)(bytes - done) : TLEG_WRITE_PIECE;
         const char *from = (const char *)data + done;
         status = writer->file ? tleg_replacement_write(context, writer->file, at + done, piece, from)
                               : write_host(context, writer, at + done, piece, from);
@@ -239,7 +237,7 @@ tleg_status tleg_writer_create(tleg_context *context, const char *path, const st
     return status == TLEG_OK ? status : tleg_work_end(context, status);
 }
 
-tleg_status tleg_writer_put(tleg_context *context, struct tleg_writer *writer, int64_t index, const void *data) {
+static tleg_status put(tleg_context *context, struct tleg_writer *writer, int64_t index, const void *data) {
     if (index < 0 || (uint64_t)index >= writer->count)
         return tleg_fail(context, TLEG_ERROR_ARGUMENT, "%s: tensor %lld of %llu", label(writer), (long long)index,
                          (unsigned long long)writer->count);
@@ -249,6 +247,11 @@ tleg_status tleg_writer_put(tleg_context *context, struct tleg_writer *writer, i
     tleg_status status = write_at(context, writer, writer->data_start + slot->begin, slot->bytes, data);
     slot->written = status == TLEG_OK;
     return status;
+}
+
+tleg_status tleg_writer_put(tleg_context *context, struct tleg_writer *writer, int64_t index, const void *data) {
+    const tleg_status status = put(context, writer, index, data);
+    return status == TLEG_OK ? status : tleg_work_end(context, status);
 }
 
 static tleg_status commit(tleg_context *context, struct tleg_writer *writer, bool sync) {
@@ -283,7 +286,7 @@ static tleg_status put_kind(tleg_context *context, const struct tleg_saving *sav
         const void *data;
         status = saving->numbers(context, saving->arg, i, &data);
         if (status == TLEG_OK)
-            status = tleg_writer_put(context, writer, i, data);
+            status = put(context, writer, i, data);
     }
     return status;
 }

@@ -233,7 +233,13 @@ static tleg_status make_start(struct export *x, const struct tleg_save_options *
 /* ---- writing ---- */
 
 static tleg_status append(struct export *x, const void *data, size_t bytes) {
-    const tleg_status status = bytes ? tleg_replacement_write(x->context, x->file, x->at, bytes, data) : TLEG_OK;
+    tleg_status status = TLEG_OK;
+    for (size_t done = 0; done < bytes && status == TLEG_OK; done += TLEG_WRITE_PIECE) {
+        const size_t piece = bytes - done < TLEG_WRITE_PIECE ? bytes - done : TLEG_WRITE_PIECE;
+        status = tleg_replacement_write(x->context, x->file, x->at + done, piece, (const char *)data + done);
+        if (status == TLEG_OK)
+            status = tleg_work_step(x->context, piece);
+    }
     x->at += bytes;
     return status;
 }
@@ -263,6 +269,8 @@ static tleg_status write_file(struct export *x, const char *path, const tleg_sav
                               const struct tleg_message *nodes, const struct tleg_message *start) {
     tleg_status status = tleg_replacement_create(x->context, path, &x->file);
     if (status == TLEG_OK)
+        status = tleg_work_begin(x->context, "save", x->length);
+    if (status == TLEG_OK)
         status = append_message(x, start);
     if (status == TLEG_OK)
         status = append_message(x, nodes);
@@ -271,7 +279,7 @@ static tleg_status write_file(struct export *x, const char *path, const tleg_sav
     if (status == TLEG_OK)
         status = tleg_replacement_commit(x->context, x->file, !(options->flags & TLEG_SAVE_NO_SYNC));
     tleg_replacement_free(x->file);
-    return status;
+    return tleg_work_end(x->context, status);
 }
 
 static tleg_status export_model(struct export *x, const char *path, const tleg_save_options *options) {

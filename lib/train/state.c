@@ -411,13 +411,15 @@ static tleg_status load(tleg_context *context, tleg_trainer *t, const tleg_file 
     float *arrays = tleg_alloc_zero(&context->allocator, bytes);
     if (!arrays)
         return tleg_fail_memory(context, "a trainer's state", bytes);
-    status = read_arrays(context, t, file, arrays);
+    status = tleg_work_begin(context, "open", tleg_file_bytes(file));
+    if (status == TLEG_OK)
+        status = read_arrays(context, t, file, arrays);
     if (status == TLEG_OK)
         status = check_read(context, t, file, arrays);
     if (status == TLEG_OK)
         take_over(t, &found, arrays);
     tleg_release(&context->allocator, arrays, bytes);
-    return status;
+    return tleg_work_end(context, status);
 }
 
 TLEG_API tleg_status TLEG_CALL tleg_trainer_load(tleg_context *context, tleg_trainer *trainer, const char *path) {

@@ -34,6 +34,7 @@ static struct {
     tleg_learngene *gene;
     tleg_expander *expander;
     tleg_model *model;
+    tleg_trainer *trainer;
 } my;
 
 static tleg_status open_gene(tleg_context *context) {
@@ -76,13 +77,25 @@ static tleg_status expand(tleg_context *context) {
     return status;
 }
 
+static tleg_status save_model(tleg_context *context, const char *path) {
+    return tleg_model_save(context, my.model, path, NULL);
+}
+
+static tleg_status export_model(tleg_context *context, const char *path) {
+    return tleg_model_export_onnx(context, my.model, path, NULL);
+}
+
+static tleg_status save_trainer(tleg_context *context, const char *path) {
+    return tleg_trainer_save(context, my.trainer, path, 0, NULL);
+}
+
 /* A save that is stopped leaves the former file as it was. */
-static tleg_status save(tleg_context *context) {
+static tleg_status save_over(tleg_context *context, tleg_status (*write)(tleg_context *context, const char *path)) {
     const char *path = support_scratch("saved");
     size_t before_bytes, after_bytes;
     OK(my.context, tleg_learngene_save(my.context, my.gene, path, NULL));
     unsigned char *before = support_read_file(path, &before_bytes);
-    const tleg_status status = tleg_model_save(context, my.model, path, NULL);
+    const tleg_status status = write(context, path);
     unsigned char *after = support_read_file(path, &after_bytes);
     if (status != TLEG_OK) {
         assert_int_equal(before_bytes, after_bytes);
@@ -91,6 +104,22 @@ static tleg_status save(tleg_context *context) {
     free(before);
     free(after);
     return status;
+}
+
+static tleg_status save(tleg_context *context) {
+    return save_over(context, save_model);
+}
+
+static tleg_status export(tleg_context *context) {
+    return save_over(context, export_model);
+}
+
+static tleg_status save_state(tleg_context *context) {
+    return save_over(context, save_trainer);
+}
+
+static tleg_status load_state(tleg_context *context) {
+    return tleg_trainer_load(context, my.trainer, support_scratch("state"));
 }
 
 static tleg_status read_tensor(tleg_context *context) {
@@ -119,6 +148,7 @@ static tleg_status linearize(tleg_context *context) {
 
 static const struct work works[] = {{"open", open_gene},   {"open", open_model}, {"open", open_expander},
                                     {"pack", pack},        {"expand", expand},   {"save", save},
+                                    {"save", export},      {"save", save_state}, {"open", load_state},
                                     {"read", read_tensor}, {"measure", measure}, {"linearize", linearize}};
 enum { WORKS = sizeof works / sizeof works[0] };
 
@@ -129,11 +159,15 @@ static int prepare(void **state) {
     OK(my.context, tleg_expander_create(my.context, my.gene, NULL, &my.expander));
     OK(my.context, tleg_expander_expand(my.context, my.expander, 3, &my.model));
     OK(my.context, tleg_model_save(my.context, my.model, support_scratch("model"), NULL));
+    const tleg_trainer_options options = {.struct_size = sizeof options, .batch = 1};
+    OK(my.context, tleg_trainer_create_for_model(my.context, my.model, &options, &my.trainer));
+    OK(my.context, tleg_trainer_save(my.context, my.trainer, support_scratch("state"), 0, NULL));
     return 0;
 }
 
 static int clean(void **state) {
     (void)state;
+    tleg_trainer_free(my.trainer);
     tleg_model_free(my.model);
     tleg_expander_free(my.expander);
     tleg_learngene_free(my.gene);
@@ -153,8 +187,8 @@ static void long_work_says_how_far_it_is(void **state) {
         tleg_context *context = NULL;
         assert_int_equal(tleg_context_create(&options, &context), TLEG_OK);
         OK(context, works[k].call(context));
-        assert_string_equal(host.what, works[k].what);
         assert_true(host.asked >= 2);
+        assert_string_equal(host.what, works[k].what);
         assert_true(host.total > 0 && host.done == host.total); /* the last word is that all is done */
         assert_false(host.backwards || host.changed);
         tleg_context_free(context);
@@ -162,6 +196,15 @@ static void long_work_says_how_far_it_is(void **state) {
 }
 
 /* ---- stopped ---- */
+
+/* A call that asks nothing by itself, after one that was stopped. */
+static void expect_nothing_under_way(tleg_context *context, const struct host *host) {
+    const long long asked = host->asked;
+    tleg_file *file = NULL;
+    OK(context, tleg_file_open(context, support_scratch("model"), NULL, &file));
+    tleg_file_free(file);
+    assert_int_equal(host->asked, asked);
+}
 
 static void work_stops_at_any_question_and_leaves_nothing(void **state) {
     (void)state;
@@ -189,6 +232,7 @@ static void work_stops_at_any_question_and_leaves_nothing(void **state) {
             assert_int_equal(host.asked, n); /* and is not asked again */
             assert_non_null(strstr(tleg_context_get_error(context), "progress"));
             assert_non_null(strstr(tleg_context_get_error(context), works[k].what));
+            expect_nothing_under_way(context, &host);
         }
         tleg_context_free(context);
         assert_int_equal(atomic_load(&counter.live) + atomic_load(&counter.wrong), 0);

@@ -28,7 +28,9 @@ static double cross_entropy(const struct tleg_loss_call *call) {
     const int64_t rows = call->rows, classes = call->classes;
     const double divisor = call->class_weights ? call->weight : (double)rows;
     double loss = 0;
-    for (int64_t r = 0; r < rows && divisor > 0; r++) {
+    if (divisor == 0) /* no image weighs anything; what is no number goes on, to be seen in the loss */
+        return 0;
+    for (int64_t r = 0; r < rows; r++) {
         const float *z = call->logits + r * classes;
         double total = log_sum(classes, z, 1), mass = 0;
         for (int64_t c = 0; c < classes; c++) {
@@ -41,7 +43,7 @@ static double cross_entropy(const struct tleg_loss_call *call) {
             call->dlogits[r * classes + c] +=
                 (float)(call->scale / divisor * (mass * exp(z[c] - total) - chance_of(call, r, c)));
     }
-    return divisor > 0 ? loss / divisor : 0;
+    return loss / divisor;
 }
 
 /* With p = softmax(./tau): d/dz_s of tau^2 KL(p_t || p_s) = tau (p_s - p_t) */

@@ -448,6 +448,30 @@ static void class_weights_count_over_the_whole_batch(void **state) {
     trainer_data_close(&data);
 }
 
+/* The sum of the batch's weights is not finite either, and must not pass for a batch that weighs nothing. */
+static void targets_that_are_not_numbers_are_refused_where_classes_weigh(void **state) {
+    (void)state;
+    const struct grad_case *c = find("nobias-1");
+    const double weights[TRAINER_CLASSES] = {3, 0.5, 0, 1, 2};
+    const float odd[] = {NAN, INFINITY};
+    struct trainer_data data;
+    trainer_data_open(plain, c->images, &data);
+    for (int weigh = 0; weigh < 2; weigh++)
+        for (int k = 0; k < 2; k++) {
+            float targets[TRAINER_BATCH * TRAINER_CLASSES] = {0};
+            tleg_trainer_options options = trainer_options(c);
+            tleg_train_batch batch = data.batch;
+            options.class_weights = weigh ? weights : NULL;
+            targets[3] = odd[k];
+            batch.targets = targets;
+            tleg_trainer *trainer = trainer_open(plain, c, &options);
+            assert_int_equal(tleg_trainer_backward(trainer, &batch, NULL), TLEG_ERROR_NUMERIC);
+            trainer_says(tleg_trainer_get_error(trainer), "the loss against the labels is not finite");
+            tleg_trainer_free(trainer);
+        }
+    trainer_data_close(&data);
+}
+
 /* Without a gradient a step is the decay alone: p (1 - rate * decay), or p itself. */
 static void what_decays_is_what_deit_decays(void **state) {
     (void)state;
@@ -1003,6 +1027,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_step_leaves_what_the_next_pass_needs),
         cmocka_unit_test(frozen_parts_stay_to_the_bit),
         cmocka_unit_test(class_weights_count_over_the_whole_batch),
+        cmocka_unit_test(targets_that_are_not_numbers_are_refused_where_classes_weigh),
         cmocka_unit_test(what_decays_is_what_deit_decays),
         cmocka_unit_test(sgd_decays_less_unless_it_is_told),
         cmocka_unit_test(clipping_shortens_the_whole_gradient_to_its_limit),

@@ -21,6 +21,8 @@ tleg_status tleg_config_check(tleg_context *context, const tleg_config *host, st
 /* What a host asks of another size of pictures, a `width` of 0 being as high, both 0 as it is; ARGUMENT begins with `what`. */
 tleg_status tleg_config_resize(tleg_context *context, const char *what, int32_t height, int32_t width, tleg_config *config);
 tleg_status tleg_config_copy(tleg_context *context, const struct tleg_vit_config *from, struct tleg_vit_config *to);
+/* What that allocates: less than the source's text_bytes where of its scores one was kept. */
+size_t tleg_config_copy_bytes(const struct tleg_vit_config *config);
 void tleg_config_free(struct tleg_vit_config *config); /* zeroed is allowed */
 
 /* ---- the texts of a configuration, copied into memory of its own (texts.c) ---- */

@@ -114,13 +114,22 @@ void tleg_config_keep_score(struct tleg_vit_config *config, int32_t depth) {
     table->scores += k;
 }
 
+static size_t count_scores(const struct tleg_config_texts *texts) {
+    return texts->scores ? (size_t)texts->scores->count : 0;
+}
+
+/* What a copy takes, with *pairs free pairs; false when that does not fit. */
+static bool measure(const struct tleg_config_texts *texts, size_t *bytes, size_t *pairs) {
+    *bytes = strlen(texts->schedule) + 1;
+    return add_tables(bytes, texts, count_scores(texts)) && add_list(bytes, texts->labels, (size_t)texts->label_count) &&
+           add_list(bytes, texts->ignored, (size_t)texts->ignored_count) && add_pairs(bytes, texts, pairs);
+}
+
 tleg_status tleg_config_set_texts(tleg_context *context, struct tleg_vit_config *config,
                                   const struct tleg_config_texts *texts) {
-    const size_t labels = (size_t)texts->label_count, ignored = (size_t)texts->ignored_count;
-    const size_t scores = texts->scores ? (size_t)texts->scores->count : 0;
-    size_t bytes = strlen(texts->schedule) + 1, pairs;
-    if (!add_tables(&bytes, texts, scores) || !add_list(&bytes, texts->labels, labels) ||
-        !add_list(&bytes, texts->ignored, ignored) || !add_pairs(&bytes, texts, &pairs))
+    const size_t labels = (size_t)texts->label_count, ignored = (size_t)texts->ignored_count, scores = count_scores(texts);
+    size_t bytes, pairs;
+    if (!measure(texts, &bytes, &pairs))
         return tleg_fail_memory(context, "the texts of a configuration", SIZE_MAX);
     void *memory = tleg_alloc(&config->allocator, bytes);
     if (!memory)
@@ -147,17 +156,28 @@ tleg_status tleg_config_set_texts(tleg_context *context, struct tleg_vit_config 
     return TLEG_OK;
 }
 
+static struct tleg_config_texts texts_of(const struct tleg_vit_config *config) {
+    return (struct tleg_config_texts){.labels = config->c.labels,
+                                      .ignored = config->c.ignored,
+                                      .schedule = config->c.schedule,
+                                      .label_count = config->c.label_count,
+                                      .ignored_count = config->c.ignored_count,
+                                      .pairs = config->pairs,
+                                      .pair_count = config->pair_count,
+                                      .depths = config->c.depths,
+                                      .depth_count = config->c.depth_count,
+                                      .scores = config->c.scores};
+}
+
+size_t tleg_config_copy_bytes(const struct tleg_vit_config *config) {
+    const struct tleg_config_texts texts = texts_of(config);
+    size_t bytes, pairs;
+    (void)measure(&texts, &bytes, &pairs); /* they lie in memory: no overflow */
+    return bytes;
+}
+
 tleg_status tleg_config_copy(tleg_context *context, const struct tleg_vit_config *from, struct tleg_vit_config *to) {
-    const struct tleg_config_texts texts = {.labels = from->c.labels,
-                                            .ignored = from->c.ignored,
-                                            .schedule = from->c.schedule,
-                                            .label_count = from->c.label_count,
-                                            .ignored_count = from->c.ignored_count,
-                                            .pairs = from->pairs,
-                                            .pair_count = from->pair_count,
-                                            .depths = from->c.depths,
-                                            .depth_count = from->c.depth_count,
-                                            .scores = from->c.scores};
+    const struct tleg_config_texts texts = texts_of(from);
     *to = (struct tleg_vit_config){.allocator = context->allocator, .c = from->c};
     const tleg_status status = tleg_config_set_texts(context, to, &texts);
     if (status != TLEG_OK)

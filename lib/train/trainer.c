@@ -114,7 +114,7 @@ static tleg_status get_memory(tleg_context *context, const tleg_learngene *gene,
     struct tleg_trainer_layout layout;
     tleg_status status = lay_out(context, gene, model, options, &own, &layout);
     if (status == TLEG_OK)
-        *bytes = layout.bytes + config_of(gene, model)->text_bytes;
+        *bytes = layout.bytes + tleg_config_copy_bytes(config_of(gene, model));
     return status;
 }
 

@@ -53,6 +53,37 @@ static void memory_is_said_exactly_and_no_step_allocates(void **state) {
     }
 }
 
+/* A model keeps one score of its learngene's in a memory that was made for all of them; a trainer's copy has room for one. */
+static void memory_counts_texts_as_the_trainer_holds_them(void **state) {
+    (void)state;
+    static const int32_t depths[] = {1, 2, 3, 4, 5, 6, 7, 8};
+    static const double shares[] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8};
+    const tleg_scores scores = {.struct_size = sizeof scores, .count = 8, .depths = depths, .scores = shares, .on = "val"};
+    const tleg_save_options scored = {.struct_size = sizeof scored, .scores = &scores};
+    const tleg_trainer_options options = {.struct_size = sizeof options, .batch = 1};
+    struct counter counter;
+    tleg_context *context = counted(&counter, 1);
+    tleg_learngene *gene = support_gene(context, "mean");
+    OK(context, tleg_learngene_save(context, gene, support_scratch("scored"), &scored));
+    tleg_expander *expander = NULL;
+    OK(context, tleg_expander_open(context, support_scratch("scored"), NULL, NULL, &expander));
+    for (int32_t depth = 8; depth < 10; depth++) { /* with a score of its own, and without */
+        tleg_model *model = NULL;
+        tleg_trainer *trainer = NULL;
+        uint64_t bytes = 0;
+        OK(context, tleg_expander_expand(context, expander, depth, &model));
+        OK(context, tleg_trainer_get_memory_for_model(context, model, &options, &bytes));
+        const long long before = atomic_load(&counter.live_bytes);
+        OK(context, tleg_trainer_create_for_model(context, model, &options, &trainer));
+        assert_int_equal(atomic_load(&counter.live_bytes) - before, bytes);
+        tleg_trainer_free(trainer);
+        tleg_model_free(model);
+    }
+    tleg_expander_free(expander);
+    tleg_learngene_free(gene);
+    tleg_context_free(context);
+}
+
 static void checkpointing_needs_less_memory(void **state) {
     (void)state;
     tleg_learngene *gene = support_gene(plain, "mean");
@@ -450,6 +481,7 @@ int main(int argc, char **argv) {
     support_filter(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_said_exactly_and_no_step_allocates),
+        cmocka_unit_test(memory_counts_texts_as_the_trainer_holds_them),
         cmocka_unit_test(checkpointing_needs_less_memory),
         cmocka_unit_test(each_allocation_may_fail),
         cmocka_unit_test(what_was_not_trained_comes_back_as_it_was),

@@ -86,7 +86,9 @@ static tleg_status read_options(tleg_context *context, const tleg_trainer_option
     o->teacher_mean = o->teacher_mean ? o->teacher_mean : TLEG_TEACHER_MEAN_OVER_LOGITS;
     o->teacher_loss = o->teacher_loss ? o->teacher_loss : TLEG_TEACHER_LOSS_DIVERGENCE;
     const char *bad = bad_option(o);
-    return bad ? tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_options.%s", bad) : TLEG_OK;
+    if (bad)
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT, "tleg_trainer_options.%s", bad);
+    return tleg_position_filter_check(context, "tleg_trainer_options.position_filter", o->position_filter);
 }
 
 static tleg_status lay_out(tleg_context *context, const tleg_learngene *gene, const tleg_model *model,

@@ -255,6 +255,8 @@ static void options_are_refused_by_name(void **state) {
     BAD((o.depth_mode = TLEG_DEPTH_SANDWICH, o.depth_most = 9, o.in_place = NAN), "in_place");
     BAD(o.image_size = 15, "image");
     BAD(o.norm = 3, "norm");
+    BAD(o.position_filter = 99, "position_filter");
+    BAD(o.position_filter = -1, "position_filter");
     BAD(o.alpha = -0.1, "alpha");
     BAD(o.alpha = NAN, "alpha");
     BAD(o.smoothing = 1.5, "smoothing");
@@ -306,6 +308,9 @@ static void options_are_refused_by_name(void **state) {
     o = good;
     assert_int_equal(tleg_trainer_create_for_model(plain, model, &o, &trainer), TLEG_ERROR_ARGUMENT); /* depth 4 of 2 */
     trainer_says(tleg_context_get_error(plain), "depth 2");
+    o.depth_least = 0, o.position_filter = 99;
+    assert_int_equal(tleg_trainer_create_for_model(plain, model, &o, &trainer), TLEG_ERROR_ARGUMENT);
+    trainer_says(tleg_context_get_error(plain), "position_filter");
     tleg_learngene_free(gene);
     tleg_model_free(model);
 }

@@ -125,6 +125,14 @@ static tleg_status step_all(tleg_generator *g, const tleg_sample_options *o, con
 
 /* ---- all steps ---- */
 
+/* What a depth's numbers do not allow is found before an image is touched. */
+static tleg_status try_depths(tleg_generator *g, const tleg_sample_options *o) {
+    tleg_status status = TLEG_OK;
+    for (int32_t s = 0; o->depths && s < o->steps && status == TLEG_OK; s++)
+        status = tleg_generator_set_depth(g, o->depths[s]);
+    return status;
+}
+
 static tleg_status take_steps(tleg_generator *g, const tleg_sample_options *o, float *images) {
     tleg_status status = TLEG_OK;
     for (int32_t s = 0; s < o->steps && status == TLEG_OK; s++) {
@@ -161,8 +169,11 @@ TLEG_API tleg_status TLEG_CALL tleg_generator_sample(tleg_generator *generator, 
         own.guidance = 1;
     tleg_generator_info info = {.struct_size = sizeof info};
     tleg_generator_get_info(NULL, generator, &info);
-    begin(generator, &own, images);
-    status = take_steps(generator, &own, images);
+    status = try_depths(generator, &own);
+    if (status == TLEG_OK) {
+        begin(generator, &own, images);
+        status = take_steps(generator, &own, images);
+    }
     if (own.depths) /* its own again */
         (void)tleg_session_set_depth(generator->session, info.depth);
     return status;

@@ -1,6 +1,7 @@
 /* Generators against the reference arithmetic in float64 (tests/golden/draw-*), at every level of this machine, and what a host
  * relies on: the same bits in every form, depths that change, drawing that stops, memory that is told exactly. */
 #include "support/drawn.h"
+#include "support/spoilt.h"
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
@@ -432,6 +433,39 @@ static void a_schedule_of_depths_is_followed(void **state) {
         free(after.kept);
         drawn_free(&in);
     }
+    tleg_context_free(context);
+}
+
+/* Its second layer is 60000 + 30000 / 2 somewhere, which f16 does not hold; a single one is not. */
+static tleg_generator *generator_of_one_layer(tleg_context *context) {
+    const struct spoilt file = spoilt_file(support_path(cases[0].name, ".gene.safetensors"));
+    const tleg_expander_options options = {.struct_size = sizeof options, .dtype = TLEG_F16};
+    tleg_expander *expander = NULL;
+    tleg_generator *generator = NULL;
+    spoilt_put(&file, "blocks.block.mlp.fc1.instances.0.weight_base", 60000);
+    spoilt_put(&file, "blocks.block.mlp.fc1.instances.0.weight_ilayer", 30000);
+    OK(context, tleg_expander_parse(context, file.bytes, file.size, NULL, &options, &expander));
+    OK(context, tleg_generator_create_elastic(context, expander, 1, NULL, &generator));
+    tleg_expander_free(expander);
+    free(file.bytes);
+    return generator;
+}
+
+static void depths_that_f16_does_not_hold_are_refused_before_images_are_touched(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[0], 1);
+    tleg_generator *generator = generator_of_one_layer(context);
+    const size_t floats = (size_t)drawn_info(generator).image_floats;
+    float *images = support_values(1, floats, 1, 0), *before = support_values(1, floats, 1, 0);
+    const int32_t depths[] = {1, 1, 2};
+    const tleg_sample_options options = {.struct_size = sizeof options, .steps = 3, .count = 1, .depths = depths};
+    assert_int_equal(tleg_generator_sample(generator, &options, images, floats), TLEG_ERROR_NUMERIC);
+    assert_non_null(strstr(tleg_generator_get_error(generator), "too large for F16"));
+    assert_memory_equal(images, before, floats * sizeof *images);
+    assert_int_equal(drawn_info(generator).depth, 1);
+    free(images);
+    free(before);
+    tleg_generator_free(generator);
     tleg_context_free(context);
 }
 
@@ -880,6 +914,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(half_precision_is_one_model_in_every_form),
         cmocka_unit_test(depth_changes_live),
         cmocka_unit_test(a_schedule_of_depths_is_followed),
+        cmocka_unit_test(depths_that_f16_does_not_hold_are_refused_before_images_are_touched),
         cmocka_unit_test(drawing_stops_where_the_host_says),
         cmocka_unit_test(drawing_is_cancelled_from_another_thread),
         cmocka_unit_test(generators_in_threads_share_an_expander),

@@ -1,5 +1,6 @@
 /* F16 holds numbers up to 65504: a gene or a model with a larger one is refused where F16 is asked for, and never runs on an
  * infinity. */
+#include "support/spoilt.h"
 #include "support/suite_context.h"
 
 #include <math.h>
@@ -8,36 +9,6 @@
 #include <string.h>
 
 #define FC1 "blocks.block.mlp.fc1.instances.0."
-
-/* A file in memory, to be spoilt. */
-struct spoilt {
-    unsigned char *bytes;
-    size_t size;
-};
-
-static struct spoilt spoilt_file(const char *path) {
-    struct spoilt file;
-    file.bytes = support_read_file(path, &file.size);
-    return file;
-}
-
-/* Number 1 of a tensor of f32. */
-static void put(const struct spoilt *file, const char *name, float number) {
-    uint64_t length;
-    char key[96];
-    memcpy(&length, file->bytes, sizeof length);
-    char *header = calloc(1, (size_t)length + 1);
-    assert_non_null(header);
-    memcpy(header, file->bytes + sizeof length, (size_t)length);
-    snprintf(key, sizeof key, "\"%s\"", name);
-    const char *at = strstr(header, key);
-    assert_non_null(at);
-    at = strstr(at, "data_offsets\":[");
-    assert_non_null(at);
-    const size_t offset = strtoul(strchr(at, '[') + 1, NULL, 10) + sizeof number;
-    memcpy(file->bytes + sizeof length + length + offset, &number, sizeof number);
-    free(header);
-}
 
 static tleg_status pack(const struct spoilt *file, tleg_dtype dtype, tleg_expander **expander) {
     const tleg_expander_options options = {.struct_size = sizeof options, .dtype = dtype};
@@ -66,8 +37,8 @@ static void a_layer_that_f16_does_not_hold_is_named(void **state) {
         snprintf(base, sizeof base, FC1 "%s_base", parts[part]);
         snprintf(ilayer, sizeof ilayer, FC1 "%s_ilayer", parts[part]);
         snprintf(named, sizeof named, "\"blocks.1.mlp.fc1.%s\" of depth 2: a number is too large for F16", parts[part]);
-        put(&file, base, 60000);
-        put(&file, ilayer, 30000);
+        spoilt_put(&file, base, 60000);
+        spoilt_put(&file, ilayer, 30000);
         OK(context, pack(&file, TLEG_F16, &expander));
         assert_int_equal(expand(expander, 1), TLEG_OK);
         assert_int_equal(expand(expander, 2), TLEG_ERROR_NUMERIC);
@@ -76,18 +47,18 @@ static void a_layer_that_f16_does_not_hold_is_named(void **state) {
         assert_null(session);
         SAYS(tleg_context_get_error(context), named);
         tleg_expander_free(expander);
-        put(&file, base, -40000); /* and now no layer of any depth leaves the range */
+        spoilt_put(&file, base, -40000); /* and now no layer of any depth leaves the range */
         OK(context, pack(&file, TLEG_F16, &expander));
         assert_int_equal(expand(expander, 9), TLEG_OK);
         tleg_expander_free(expander);
-        put(&file, base, 60000);
+        spoilt_put(&file, base, 60000);
         for (int32_t wide = 0; wide < 2; wide++) {
             OK(context, pack(&file, wide ? TLEG_F32 : TLEG_BF16, &expander));
             assert_int_equal(expand(expander, 2), TLEG_OK);
             tleg_expander_free(expander);
         }
-        put(&file, base, 0);
-        put(&file, ilayer, 0);
+        spoilt_put(&file, base, 0);
+        spoilt_put(&file, ilayer, 0);
     }
     free(file.bytes);
 }
@@ -97,12 +68,12 @@ static void the_range_ends_where_rounding_says(void **state) {
     (void)state;
     const struct spoilt file = spoilt_file(support_path("cls", ".gene.safetensors"));
     tleg_expander *expander;
-    put(&file, FC1 "weight_base", nextafterf(65520, 0));
-    put(&file, FC1 "weight_ilayer", 0);
+    spoilt_put(&file, FC1 "weight_base", nextafterf(65520, 0));
+    spoilt_put(&file, FC1 "weight_ilayer", 0);
     OK(context, pack(&file, TLEG_F16, &expander));
     assert_int_equal(expand(expander, 3), TLEG_OK);
     tleg_expander_free(expander);
-    put(&file, FC1 "weight_base", -65520);
+    spoilt_put(&file, FC1 "weight_base", -65520);
     OK(context, pack(&file, TLEG_F16, &expander));
     assert_int_equal(expand(expander, 3), TLEG_ERROR_NUMERIC);
     tleg_expander_free(expander);
@@ -115,8 +86,8 @@ static void an_elastic_session_keeps_its_depth(void **state) {
     tleg_expander *expander;
     tleg_session *session;
     tleg_session_info info = {.struct_size = sizeof info};
-    put(&file, FC1 "weight_base", 60000);
-    put(&file, FC1 "weight_ilayer", 30000);
+    spoilt_put(&file, FC1 "weight_base", 60000);
+    spoilt_put(&file, FC1 "weight_ilayer", 30000);
     OK(context, pack(&file, TLEG_F16, &expander));
     OK(context, tleg_session_create_elastic(context, expander, 1, NULL, &session));
     OK(context, tleg_session_get_info(context, session, &info));
@@ -145,7 +116,7 @@ static void what_is_outside_the_blocks_is_looked_at_when_it_is_packed(void **sta
     for (int k = 0; k < 2; k++) {
         const struct spoilt file = spoilt_file(support_path("cls", ".gene.safetensors"));
         tleg_expander *expander;
-        put(&file, names[k], 1e5f);
+        spoilt_put(&file, names[k], 1e5f);
         assert_int_equal(pack(&file, TLEG_F16, &expander), TLEG_ERROR_NUMERIC);
         assert_null(expander);
         SAYS(tleg_context_get_error(context), names[k]);
@@ -170,7 +141,7 @@ static void a_model_is_not_opened_as_f16_with_such_a_number(void **state) {
     for (int k = 0; k < 3; k++) {
         const struct spoilt file = spoilt_file(support_scratch("three.safetensors"));
         tleg_open_options options = {.struct_size = sizeof options, .dtype = TLEG_F16};
-        put(&file, names[k], -1e5f);
+        spoilt_put(&file, names[k], -1e5f);
         assert_int_equal(tleg_model_parse(context, file.bytes, file.size, &options, &model), TLEG_ERROR_NUMERIC);
         assert_null(model);
         SAYS(tleg_context_get_error(context), names[k]);

@@ -85,7 +85,8 @@ typedef struct tleg_budget {
                               batch, of an expander of the same network, element type and image, on as many threads, at this
                               level, on a machine like this: bytes_fixed, bytes_per_layer and bytes_elastic, where they are
                               not 0, are compared, and others refused (ARGUMENT), as they may be after an update of the
-                              library: measure anew */
+                              library, and as the file's texts (labels, metadata, scores) count in the first and the
+                              last: measure anew, or leave them 0 */
     const tleg_scores *scores; /* for tleg_expander_get_best, in place of the file's (NULL) */
 } tleg_budget;
 

@@ -339,6 +339,25 @@ static void a_cost_of_something_else_is_refused(void **state) {
     tleg_learngene_free(gene);
 }
 
+/* Milliseconds do not depend on what a file says of itself, but bytes do. */
+static void a_cost_from_before_the_scores_is_taken_without_its_bytes(void **state) {
+    (void)state;
+    const tleg_scores scores = table(10);
+    tleg_expander *before = expander_with("mean", NULL, 0, NULL), *after = expander_with("mean", NULL, 0, &scores);
+    tleg_cost cost = cost_of(before, 0);
+    const tleg_budget budget = {.struct_size = sizeof budget, .milliseconds = 7.2, .cost = &cost};
+    int32_t depth = 0;
+    cost.ms_fixed = 1;
+    cost.ms_per_layer = 0.5;
+    assert_int_equal(deepest(before, &budget), 12);
+    assert_int_equal(tleg_expander_get_deepest(context, after, &budget, &depth), TLEG_ERROR_ARGUMENT);
+    says("measure anew");
+    cost.bytes_fixed = cost.bytes_elastic = 0;
+    assert_int_equal(deepest(after, &budget), 12);
+    tleg_expander_free(before);
+    tleg_expander_free(after);
+}
+
 static void wrong_budgets_are_refused(void **state) {
     (void)state;
     const tleg_budget wrong[] = {{.struct_size = sizeof wrong[0], .bytes = 1, .holding = 3},
@@ -502,6 +521,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(each_holding_has_its_own_milliseconds),
         cmocka_unit_test(forming_layers_takes_its_time),
         cmocka_unit_test(a_cost_of_something_else_is_refused),
+        cmocka_unit_test(a_cost_from_before_the_scores_is_taken_without_its_bytes),
         cmocka_unit_test(wrong_budgets_are_refused),
         cmocka_unit_test(times_hold_while_another_thread_burns_the_processor),
         cmocka_unit_test(odd_times_give_no_nonsense),

@@ -144,7 +144,7 @@ static tleg_status put_tensor(tleg_context *context, const struct fit *fit, int3
         t[i] /= f->r[k][k];
         const double number = k == 0 ? t[i] + (double)fit->first[i] : t[i];
         if (!(fabs(number) <= (double)FLT_MAX))
-            return tleg_fail(context, TLEG_ERROR_NUMERIC, "linearize: %s: expected finite weights in every layer of the model",
+            return tleg_fail(context, TLEG_ERROR_NUMERIC, "%s: expected finite weights in every layer of the model",
                              tensors->spec.name);
         tensors[k].data[i] = (float)number;
     }
@@ -227,7 +227,7 @@ static void find_shares(const struct fit *fit, double r2[TLEG_MAX_BASIS]) {
 static tleg_status check_outer(tleg_context *context, const struct tleg_gene_tensor *tensor) {
     for (size_t i = 0; i < tensor->count; i++)
         if (!isfinite(tensor->data[i]))
-            return tleg_fail(context, TLEG_ERROR_NUMERIC, "linearize: %s: expected finite weights, found another number",
+            return tleg_fail(context, TLEG_ERROR_NUMERIC, "%s: expected finite weights, found another number",
                              tensor->spec.name);
     return TLEG_OK;
 }
@@ -295,18 +295,16 @@ static tleg_status check_site(tleg_context *context, const tleg_learngene *gene,
     const int32_t count = gene->segment_count[site];
     int32_t lengths[TLEG_MAX_DEPTH];
     if (depth < count)
-        return tleg_fail(
-            context, TLEG_ERROR_ARGUMENT,
-            "linearize: the model has depth %d, expected %d or more: the schedule cuts \"%s\" into as many segments",
-            (int)depth, (int)count, tleg_site_key(site));
+        return tleg_fail(context, TLEG_ERROR_ARGUMENT,
+                         "the model has depth %d, expected %d or more: the schedule cuts \"%s\" into as many segments",
+                         (int)depth, (int)count, tleg_site_key(site));
     share_depth(gene, site, depth, lengths);
     for (int32_t k = 0; k < count; k++)
         if (gene->segments[site][k].tensors > lengths[k])
             return tleg_fail(context, TLEG_ERROR_ARGUMENT,
-                             count == 1
-                                 ? "linearize: the model has depth %d, expected %d or more: a layer for each tensor of \"%s\""
-                                 : "linearize: %d of the model's layers fall to a segment, expected %d or more: a layer "
-                                   "for each tensor of \"%s\", segment %d",
+                             count == 1 ? "the model has depth %d, expected %d or more: a layer for each tensor of \"%s\""
+                                        : "%d of the model's layers fall to a segment, expected %d or more: a layer "
+                                          "for each tensor of \"%s\", segment %d",
                              (int)lengths[k], (int)gene->segments[site][k].tensors, tleg_site_key(site), (int)k);
     return TLEG_OK;
 }
@@ -348,7 +346,8 @@ static tleg_status fit_gene(tleg_context *context, const tleg_model *model, cons
     struct fit fit = {.model = model};
     tleg_status status = TLEG_OK;
     for (int site = 0; site < TLEG_SITES && status == TLEG_OK; site++)
-        status = check_site(context, gene, site, model->config.c.depth);
+        if (tleg_site_is_present(&model->config.c, site))
+            status = check_site(context, gene, site, model->config.c.depth);
     if (status == TLEG_OK)
         status = make_fit(context, model, gene, &fit);
     if (status != TLEG_OK)

@@ -138,7 +138,7 @@ bool tleg_names_has_keys(const tleg_file *file) {
     const char *key;
     bool found = false;
     for (int64_t k = 0; (key = tleg_file_get_metadata_key(file, k)) != NULL; k++)
-        found = found || strncmp(key, "tleg.", 5) == 0;
+        found = found || (strncmp(key, "tleg.", 5) == 0 && strcmp(key, "tleg.scores") != 0); /* which any file may get */
     return found && !tleg_file_get_metadata(file, TLEG_RULES_OF_A_PART);
 }
 

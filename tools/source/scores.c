@@ -88,7 +88,7 @@ static int rewrite(const struct invocation *call, tleg_context *context, const c
 
 /* What a file begins with tells its kind: a zip archive, as PyTorch's are; JSON, which only names the files that hold tensors;
  * or the length of a header and then JSON, as safetensors files have. */
-int scores_prepare(const struct invocation *call, const char *path) {
+static int check_form(const struct invocation *call, const char *path) {
     unsigned char first[9] = {0};
     FILE *file = fopen(path, "rb");
     const size_t count = file ? fread(first, 1, sizeof first, file) : 0;
@@ -100,7 +100,30 @@ int scores_prepare(const struct invocation *call, const char *path) {
         return tool_fail(call, "%s: a PyTorch file has no place for scores: tleg convert writes one that has", path);
     if (count < sizeof first || first[8] != '{')
         return tool_fail(call, "%s: not a safetensors file, which has a place for scores: tleg convert writes one", path);
-    return place_take(call, "--write-scores", path);
+    return EXIT_DONE;
+}
+
+/* The file is written again, with all that is in it. */
+static int check_tensors(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file) {
+    tleg_tensor_info info = {.struct_size = sizeof info};
+    const char *name;
+    for (int64_t i = 0; (name = tleg_file_get_tensor_name(file, i)) != NULL; i++) {
+        if (tleg_file_get_tensor_info(context, file, name, &info) != TLEG_OK)
+            return tool_fail_context(call, context);
+        if (info.dtype == 0)
+            return tool_fail(call,
+                             "%s: scores cannot be written beside \"%s\", whose type tleg does not know: tleg convert "
+                             "writes a file without it",
+                             path, name);
+    }
+    return EXIT_DONE;
+}
+
+int scores_prepare(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file) {
+    int code = check_form(call, path);
+    if (code == EXIT_DONE)
+        code = check_tensors(call, context, path, file);
+    return code == EXIT_DONE ? place_take(call, "--write-scores", path) : code;
 }
 
 /* ---- what was scored ---- */

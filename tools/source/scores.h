@@ -9,7 +9,7 @@
 /* {"on", "images", "depths", "scores"}, as a file has it (docs/file.md); null for none. */
 json_t *scores_json(const tleg_scores *scores);
 /* Whether scores can be put into the file, asked before there are any; it is kept from other runs (place.h). An exit code. */
-int scores_prepare(const struct invocation *call, const char *path);
+int scores_prepare(const struct invocation *call, tleg_context *context, const char *path, const tleg_file *file);
 /* A number for all that a file holds, its metadata too. */
 tleg_status scores_digest(tleg_context *context, const tleg_file *file, uint64_t *digest);
 struct scored {

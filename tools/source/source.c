@@ -328,6 +328,10 @@ void source_close(struct source *source) {
     *source = (struct source){0};
 }
 
+static const char *teaching_verb(const struct source *source) {
+    return source->model ? "tune" : "learn --from";
+}
+
 int source_need_head(const struct invocation *call, const struct source *source) {
     if (source_draws(&source->config))
         return source_need_classifier(call, source);
@@ -335,14 +339,14 @@ int source_need_head(const struct invocation *call, const struct source *source)
         return tool_fail(call,
                          "%s has a head of %d features of a teacher, not of classes (tleg features, tleg probe): 'tleg %s %s "
                          "--data DIR' learns a head for your classes",
-                         source->path, (int)source->config.classes, source->model ? "tune" : "learn --from", source->path);
+                         source->path, (int)source->config.classes, teaching_verb(source), source->path);
     if (source->config.classes)
         return EXIT_DONE;
     return tool_fail(
         call,
-        "%s has no head: it gives features (tleg features, tleg probe); 'tleg tune %s --data DIR' learns a head for your "
+        "%s has no head: it gives features (tleg features, tleg probe); 'tleg %s %s --data DIR' learns a head for your "
         "classes",
-        source->path, source->path);
+        source->path, teaching_verb(source), source->path);
 }
 
 tleg_status source_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features) {

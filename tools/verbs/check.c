@@ -126,10 +126,12 @@ static int check_blas(const struct invocation *call, struct state *state, bool *
 }
 
 static int check_levels(const struct invocation *call, struct state *state) {
-    int code = EXIT_DONE;
+    tleg_context *asked = tool_context(call); /* refuses a level that is not there */
+    int code = asked ? EXIT_DONE : EXIT_FAILED;
     bool right = true;
     int32_t level;
     const char *name;
+    tleg_context_free(asked);
     for (int32_t i = 0; code == EXIT_DONE && (level = tleg_cpu_level(i, &name)) != 0; i++) {
         if (call->level && call->level != level)
             continue;

@@ -273,7 +273,8 @@ static int run_convert(const struct verb *verb, int argc, char **argv) {
         return tool_misuse(&call, "needs -o");
     if ((code = pictures_settle(&call, &options.pictures)) != EXIT_DONE)
         return code;
-    if ((code = place_take(&call, "-o", options.out)) != EXIT_DONE)
+    if ((code = place_apart(&call, "-o", options.out, options.labels)) != EXIT_DONE ||
+        (code = place_take(&call, "-o", options.out)) != EXIT_DONE)
         return code;
     tleg_context *context = tool_context(&call);
     code = context ? convert(&call, context, &options) : EXIT_FAILED;

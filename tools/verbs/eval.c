@@ -121,7 +121,7 @@ static int open_source(const struct invocation *call, struct state *state) {
     tleg_file *file;
     int code = source_open_kept(call, state->context, call->operands[0], &state->options->expansion, &state->source, &file);
     if (code == EXIT_DONE && state->options->write_scores)
-        code = scores_prepare(call, state->source.path);
+        code = scores_prepare(call, state->context, state->source.path, file);
     if (code == EXIT_DONE && state->options->write_scores && scores_digest(state->context, file, &state->file) != TLEG_OK)
         code = tool_fail_context(call, state->context);
     tleg_file_free(file);

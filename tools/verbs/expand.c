@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 struct options {
     struct expansion expansion;
@@ -45,19 +46,33 @@ static int say_written(const struct invocation *call, const struct options *opti
     return report_print(call, &report);
 }
 
+static bool tells_features(const struct invocation *call, tleg_context *context) {
+    tleg_file *file = source_file(call, context, call->operands[0]);
+    const char *tells = file ? tleg_file_get_metadata(file, HEAD_TELLS) : NULL;
+    const bool features = tells && strcmp(tells, HEAD_FEATURES) == 0;
+    tleg_file_free(file);
+    return features;
+}
+
 static int write_model(const struct invocation *call, tleg_context *context, const struct options *options,
                        const tleg_learngene *gene, const tleg_expander *expander) {
+    static const char *const classes[] = {HEAD_TELLS, "classes"};
     tleg_config config = {.struct_size = sizeof config};
     tleg_model *model = NULL;
+    if (tleg_learngene_get_info(context, gene, &config) != TLEG_OK)
+        return tool_fail_context(call, context);
+    const bool fresh = options->classes && options->classes != config.classes; /* whatever the gene's head told */
+    const tleg_save_options how = {
+        .struct_size = sizeof how, .pairs = fresh && tells_features(call, context), .keys_and_values = classes};
     double start = measure_ms();
     tleg_status status = tleg_expander_expand(context, expander, options->expansion.depth, &model);
     double ms = measure_ms() - start;
     if (status == TLEG_OK)
-        status = tleg_model_save(context, model, options->out, NULL);
+        status = tleg_model_save(context, model, options->out, &how);
     int code = EXIT_DONE;
     if (status != TLEG_OK)
         code = tool_fail_context(call, context);
-    else if (tleg_learngene_get_info(context, gene, &config) == TLEG_OK) {
+    else {
         source_note_depth(call, call->operands[0], &config, options->expansion.depth);
         code = say_written(call, options, &config, model, ms);
     }

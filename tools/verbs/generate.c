@@ -174,7 +174,7 @@ static int take_input(const struct invocation *call, struct drawing *drawing) {
     return EXIT_DONE;
 }
 
-/* A file that says no scale has latents in the scale that the call says, or as they are drawn. */
+/* Latents are in the scale that the call says, else in that of the file, or as they are drawn. */
 static int settle_scale(const struct invocation *call, struct drawing *drawing) {
     struct source *source = &drawing->source;
     const double asked = drawing->options->latent_scale;
@@ -221,14 +221,6 @@ static int check_form(const struct invocation *call, const struct drawing *drawi
     return EXIT_DONE;
 }
 
-static int make_folder(const struct invocation *call, struct drawing *drawing) {
-    const char *out = drawing->options->out;
-    if (drawing->options->form != FORM_FOLDER)
-        return EXIT_DONE;
-    drawing->made_folder = mkdir(out, 0777) == 0;
-    return drawing->made_folder || errno == EEXIST ? EXIT_DONE : tool_fail(call, "%s: %s", out, strerror(errno));
-}
-
 /* OUT/00000.png and so on, for the caller to free. */
 static char *picture_path(const struct drawing *drawing, int64_t number) {
     const char *out = drawing->options->out;
@@ -237,6 +229,19 @@ static char *picture_path(const struct drawing *drawing, int64_t number) {
     if (path)
         snprintf(path, room, "%s%s%05" PRId64 ".png", out, ends_in(out, "/") ? "" : "/", number);
     return path;
+}
+
+static int make_folder(const struct invocation *call, struct drawing *drawing) {
+    const char *out = drawing->options->out;
+    if (drawing->options->form != FORM_FOLDER)
+        return EXIT_DONE;
+    drawing->made_folder = mkdir(out, 0777) == 0;
+    if (!drawing->made_folder && errno != EEXIST)
+        return tool_fail(call, "%s: %s", out, strerror(errno));
+    char *first = picture_path(drawing, 0);
+    const int code = first ? place_try(call, "-o", first) : tool_fail_memory(call);
+    free(first);
+    return code;
 }
 
 /* Numbers take what they take; a PNG of something drawn more than an eighth of its pixels. */
@@ -525,32 +530,32 @@ const struct verb verb_generate = {
     .usage = "tleg generate GENE|MODEL [--depth N | --depths LIST] [--label L] [--count N] [--steps S] [--guidance G]\n"
              "                     [--seed S] [--scale K] ... -o OUT.png|DIR/|OUT.safetensors\n"
              "       tleg generate GENE|MODEL [--depth N] --input IN [--steps S] [--guidance G] -o OUT",
-    .details =
-        "Draws with a Diffusion Transformer, from noise in steps (DDIM). A learngene runs elastically. The same call\n"
-        "draws the same pictures at any number of threads and any --batch; picture number i begins with the same noise\n"
-        "for the same --seed, whatever is drawn beside it.\n"
-        "\n"
-        "Options\n" DTYPE_HELP IMAGE_HELP
-        "  --depth N     layers, 1 to 1024; of a learngene the deepest at which it was learned, if it says\n"
-        "  --depths LIST the depth of each step in place of --depth, from noise to picture: 4x10,12x40 is ten steps of\n"
-        "                depth 4, then forty of 12\n"
-        "  --label L     what to draw: names or numbers of labels, such as cat,dog, each a row of the grid; all: every\n"
-        "                label; any: none in particular. Without it the labels in turn\n"
-        "  --count N     pictures (16); of each label, where there are several (8)\n"
-        "  --steps S     1 to 1000 (50): more take longer and draw finer\n"
-        "  --guidance G  how far the noise that the label tells is followed beyond what it is for any label; 1: not\n"
-        "                beyond, at half the time (2; 1 where the generator was not learned for it)\n"
-        "  --seed S      of the noise (0)\n"
-        "  --input IN    safetensors file with the \"noise\" to begin with, f32 [B,C,I,I], and \"labels\", i64 [B]\n"
-        "  --batch B     images computed at once (16); guidance takes two for each picture\n"
-        "  --scale K     each pixel becomes K by K, for small pictures (1)\n"
-        "  -o OUT        OUT.png: a grid; DIR/: a PNG for each, 00000.png and so on; OUT.safetensors: a file with numbers,\n"
-        "                \"images\", f32 [B,C,I,I], and \"labels\". Latents are written so alone, as their\n"
-        "                decoder takes them: divided by the scale at which they were learned\n"
-        "  --latent-scale S  that scale, where the file does not say it: 0.18215 for Stable Diffusion's autoencoder\n"
-        "\n"
-        "--json: {\"file\", \"images\", \"labels\" (numbers), \"depth\" (null with --depths), \"depths\", \"steps\", "
-        "\"guidance\", "
-        "\"ms\"}\n",
+    .details = "Draws with a Diffusion Transformer, from noise in steps (DDIM). A learngene runs elastically. The same call\n"
+               "draws the same pictures at any number of threads and any --batch; picture number i begins with the same noise\n"
+               "for the same --seed, whatever is drawn beside it.\n"
+               "\n"
+               "Options\n" DTYPE_HELP IMAGE_HELP
+               "  --depth N     layers, 1 to 1024; of a learngene the deepest at which it was learned, if it says\n"
+               "  --depths LIST the depth of each step in place of --depth, from noise to picture: 4x10,12x40 is ten steps of\n"
+               "                depth 4, then forty of 12\n"
+               "  --label L     what to draw: names or numbers of labels, such as cat,dog, each a row of the grid; all: every\n"
+               "                label; any: none in particular. Without it the labels in turn\n"
+               "  --count N     pictures (16); of each label, where there are several (8)\n"
+               "  --steps S     1 to 1000 (50): more take longer and draw finer\n"
+               "  --guidance G  how far the noise that the label tells is followed beyond what it is for any label; 1: not\n"
+               "                beyond, at half the time (2; 1 where the generator was not learned for it)\n"
+               "  --seed S      of the noise (0)\n"
+               "  --input IN    safetensors file with the \"noise\" to begin with, f32 [B,C,I,I], and \"labels\", i64 [B]\n"
+               "  --batch B     images computed at once (16); guidance takes two for each picture\n"
+               "  --scale K     each pixel becomes K by K, for small pictures (1)\n"
+               "  -o OUT        OUT.png: a grid; DIR/: a PNG for each, 00000.png and so on; other names: a safetensors file,\n"
+               "                \"images\", f32 [B,C,I,I], and \"labels\". Latents are written so alone, as their\n"
+               "                decoder takes them: divided by the scale at which they were learned\n"
+               "  --latent-scale S  that scale, in place of what the file says, if it does: 0.18215 for Stable Diffusion's\n"
+               "                autoencoder\n"
+               "\n"
+               "--json: {\"file\", \"images\", \"labels\" (numbers), \"depth\" (null with --depths), \"depths\", \"steps\", "
+               "\"guidance\", "
+               "\"ms\"}\n",
     .run = run_generate,
 };

@@ -221,6 +221,7 @@ static void add_config(struct report *report, const struct source *source, int32
     report_integer(report, "heads", config->heads);
     report_integer(report, "hidden", config->hidden);
     report_integer(report, "classes", config->classes);
+    report_text(report, "head_tells", draws || !config->classes ? NULL : source->features ? HEAD_FEATURES : "classes");
     report_integer(report, "channels", config->channels);
     report_integer(report, "registers", config->registers);
     report_integer(report, "unplaced", config->unplaced);

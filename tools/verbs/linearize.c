@@ -418,8 +418,11 @@ static int say(const struct invocation *call, const struct options *options, con
     }
     printf("Unless R2 is close to 1, what is expanded from it %s: let it learn from the model first,\n",
            source_draws(model) ? "draws noise" : "answers by chance, or little better");
-    tool_line("    tleg distill --from %s --teacher %s --depth %d --data DIR --epochs 20 -o LEARNED", options->out,
-              call->operands[0], (int)model->depth);
+    const bool told = call->heads || call->activation || call->eps > 0 || call->key || call->names;
+    if (told)
+        tool_line("    tleg convert %s -o TEACHER, with what you said of it here; then", call->operands[0]);
+    tool_line("    tleg distill --from %s --teacher %s%s --depth %d --data DIR --epochs 20 -o LEARNED", options->out,
+              told ? "TEACHER" : call->operands[0], model->classes ? "" : " --teacher-features", (int)model->depth);
     return EXIT_DONE;
 }
 

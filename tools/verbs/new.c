@@ -100,6 +100,8 @@ static int take_like(struct invocation *call, tleg_context *context, struct opti
     if (options->config.kind && options->config.kind != model->config.kind)
         return tool_misuse(call, "--like %s is a %s: leave out --kind", options->like,
                            source_draws(&model->config) ? "generator (dit)" : "classifier (vit)");
+    if ((options->cls || options->dist) && !options->config.pool && !model->config.class_token)
+        options->config.pool = TLEG_POOL_CLS; /* as where there is no model */
     be_like(&options->config, &model->config);
     call->heads = model->config.heads;
     return EXIT_DONE;
@@ -213,6 +215,8 @@ static int run_new(const struct verb *verb, int argc, char **argv) {
     code = !context ? EXIT_FAILED : options.like ? take_like(&call, context, &options, &model) : EXIT_DONE;
     if (code == EXIT_DONE)
         code = settle(&call, &options);
+    if (code == EXIT_DONE)
+        code = place_apart(&call, "-o", options.out, options.labels);
     if (code == EXIT_DONE)
         code = place_take_apart(&call, options.out, options.like);
     if (code == EXIT_DONE)

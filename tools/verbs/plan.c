@@ -370,10 +370,15 @@ static int find_best(const struct invocation *call, struct state *state) {
 static void note_unknown(const struct invocation *call, const struct state *state) {
     const char *path = state->source.path;
     const bool draws = source_draws(&state->source.config);
-    if (state->source.config.depth_count == 0)
-        tool_note(call, "%s does not say at which depths it was learned: the deepest may %s than a shallower one%s", path,
-                  draws ? "draw worse" : "score less",
-                  draws || state->scores ? "" : " (tleg eval --depth 2-12 --write-scores measures what each is worth)");
+    const int32_t least = state->cost.least_depth > 2 ? state->cost.least_depth : 2;
+    char advice[96] = "";
+    if (state->source.config.depth_count > 0)
+        return;
+    if (!draws && !state->scores)
+        snprintf(advice, sizeof advice, " (tleg eval --depth %d-%d --write-scores measures what each is worth)", (int)least,
+                 (int)least + 10);
+    tool_note(call, "%s does not say at which depths it was learned: the deepest may %s than a shallower one%s", path,
+              draws ? "draw worse" : "score less", advice);
 }
 
 static void note_dropped(const struct invocation *call, const struct state *state) {
@@ -441,6 +446,8 @@ static bool settle(const struct invocation *call, struct state *state, struct op
         *code = tool_misuse(call, "--elastic and --stored exclude each other");
     else if (!options->scoring.data && (options->depths || options->scoring.val_every))
         *code = tool_misuse(call, "--depth and --val-every are for --data");
+    else if (!options->scoring.data && (options->scoring.exif || options->scoring.skip_bad))
+        *code = tool_misuse(call, "--exif and --skip-bad are for --data");
     else if (!options->scoring.data && pictures_given(&options->scoring.pictures))
         *code = tool_misuse(call, "--mean, --std, --crop, --interpolation and --fit are for --data");
     else if (options->depths && !depths_list(options->depths, state->depths, TLEG_MAX_DEPTH, &state->depth_count))

@@ -37,7 +37,7 @@ static int store(const struct invocation *call, tleg_context *context, const str
     uint64_t former = 0;
     int code = source_open(call, context, call->operands[0], &source);
     if (code == EXIT_DONE && source.model)
-        code = tool_fail(call, "%s: a model; expected a learngene (tleg expand --dtype chooses the type of a model)",
+        code = tool_fail(call, "%s: a model; expected a learngene (tleg convert --dtype chooses the type of a model)",
                          call->operands[0]);
     if (code == EXIT_DONE && !report_file_bytes(call->operands[0], &former))
         code = tool_fail(call, "%s: its size cannot be read", call->operands[0]);

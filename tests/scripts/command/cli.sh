@@ -616,6 +616,59 @@ same moved.st kept.st
 rm "data/b/"*".$zeros.jpg" notes
 try 0 plan g.st --data data --depth 3-5 --json --bytes 100M
 says out '"scores":{"on":"data","images":12,"depths":[3,4,5],'
+# ---- scores change nothing else ----
+# A file without tleg keys stays what it was; a tensor that could not be written back is refused before anything is scored.
+if has_python "cli: files without keys"; then
+    try 0 expand g.st --depth 2 -o scored2.st
+    python3 - <<'END'
+import json, struct
+def change(path, out, edit):
+    data = open(path, 'rb').read()
+    size, = struct.unpack('<Q', data[:8])
+    header, body = json.loads(data[8:8 + size]), data[8 + size:]
+    body = edit(header, body)
+    text = json.dumps(header).encode()
+    open(out, 'wb').write(struct.pack('<Q', len(text)) + text + body)
+def strip(header, body):
+    del header['__metadata__']
+    return body
+def mask(header, body):
+    header['mask'] = {'dtype': 'BOOL', 'shape': [8], 'data_offsets': [len(body), len(body) + 8]}
+    return body + bytes(8)
+change('scored2.st', 'bare.st', strip)
+change('scored2.st', 'masked.st', mask)
+END
+    try 0 info bare.st --heads 2
+    grep -E '^(norm|head)' out >former
+    try 0 eval bare.st --heads 2 --data data --write-scores
+    try 0 info bare.st --heads 2
+    says out "$(head -n 1 former)"
+    says out "$(tail -n 1 former)"
+    says out "scores"
+    try 1 eval masked.st --data data --write-scores
+    says err 'masked.st: scores cannot be written beside "mask"'
+    silent out
+fi
+
+# ---- what is read is not written over ----
+printf 'a\nb\nc\n' >own-names.txt
+cp own-names.txt kept-names.txt
+for words in "convert named.st --labels own-names.txt" "new --dim 16 --heads 2 --image 16 --patch 8 --classes 3 --labels own-names.txt"; do
+    try 2 $words -o own-names.txt
+    says err "-o names own-names.txt, which is read: give another name"
+    must cmp -s own-names.txt kept-names.txt
+done
+
+# ---- advice that holds ----
+try 1 store m.st -o x.st
+says err "tleg convert --dtype"
+try 2 plan g.st --exif
+says err "--exif and --skip-bad are for --data"
+absent_level=neon
+[ "$(uname -m)" != aarch64 ] || absent_level=avx2
+try 1 check --level $absent_level
+says err "this build and machine have"
+
 # ---- what a model does not have ----
 for words in "--depths 3-12" '--schedule {"qkv":[[4,true]]}'; do
     try 2 convert m.st $words -o x.st

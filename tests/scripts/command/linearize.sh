@@ -119,6 +119,11 @@ try 1 linearize model.st -o no/such/x.st
 says err "no/such/x.st"
 try 1 linearize model.st -o x.st --plot no/such/line.svg
 says err "--plot no/such/line.svg: there is no folder no/such/"
+# What it advises holds.
+try 0 new --dim 16 --heads 2 --image 16 --patch 8 --classes 2 -o plain.st
+try 0 expand plain.st --depth 1 -o one.st
+try 0 linearize one.st --count 1 -o fit.st # of parts that it does not have nothing is asked
+says out "At 1 layers it gives the model back."
 if [ -w /dev/full ]; then
     try 1 linearize model.st -o x.st --plot /dev/full
     says err "No space left"

@@ -107,6 +107,9 @@ try 0 info classes.st
 says out "head          3 classes"
 try 0 new --dim 3 --heads 1 --image 32 --patch 8 --classes 3 -o three.st
 try 0 distill --data cifar --batch 12 --epochs 1 --from student.st --depth 2 --teacher three.st --teacher-depth 1 --teacher-features -o told3.st
+try 0 expand first.st --depth 2 --classes 5 -o five.st
+try 0 info five.st --json
+says out '"head_tells":"classes"'
 try 0 distill --data cifar --batch 12 --epochs 1 --from told3.st --depth 2 -o classes.st
 says err "the head starts fresh: that of told3.st tells a teacher's features, the data have 3 classes"
 

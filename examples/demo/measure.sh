@@ -17,8 +17,15 @@ tab=$(printf '\t')
 export LC_ALL=C
 mkdir -p "$out/models"
 
-# keep KIND DEPTH: lines of JSON, noted as such
-keep() { sed "s/^/$1$tab$2$tab/" >>"$results"; }
+# keep KIND DEPTH COMMAND...: the lines of JSON that it prints, noted as such; where it fails all ends.
+keep() {
+    noted=$1$tab$2$tab
+    shift 2
+    "$@" >"$out/lines"
+    sed "s/^/$noted/" "$out/lines" >>"$results"
+    rm "$out/lines"
+}
+one_line() { tr -d '\n' <"$1" && echo; }
 fact() { printf 'fact\t%s\t%s\n' "$1" "$2" >>"$results"; }
 
 # Not every processor's /proc/cpuinfo has a name; then its architecture is all that is known.
@@ -39,7 +46,8 @@ pictures() {
 }
 
 : >"$results"
-"$tleg" info "$gene" --json | keep info 0
+[ -n "$(pictures | head -n 1)" ] || { echo "measure.sh: $data: expected CLASS/image folders, found no JPEG or PNG file" >&2; exit 1; }
+keep info 0 "$tleg" info "$gene" --json
 classes=$(grep -o '"classes":[0-9]*' "$results" | cut -d: -f2)
 fact processor "$(processor)"
 fact cores "$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo unknown)"
@@ -47,17 +55,17 @@ fact system "$(uname -sm)"
 fact version "$("$tleg" --version)"
 fact date "$(date '+%e %B %Y' | sed 's/^ *//')"
 fact about "$about"
-[ -z "$reference" ] || { tr -d '\n' <"$reference" && echo; } | keep reference 0
+[ -z "$reference" ] || keep reference 0 one_line "$reference"
 
 tell heads
 deepest=0
 for depth in $depths; do
     [ "$depth" -le $deepest ] || deepest=$depth
     model=$out/models/depth-$depth.safetensors
-    "$tleg" expand "$gene" --depth "$depth" --json -o "$model" | keep expand "$depth"
-    "$tleg" bench "$model" --json | keep bench "$depth"
-    "$tleg" eval "$model" --data "$data" --json | keep eval "$depth"
-    pictures -exec "$tleg" classify "$model" --top "$classes" --json {} + | keep classify "$depth"
+    keep expand "$depth" "$tleg" expand "$gene" --depth "$depth" --json -o "$model"
+    keep bench "$depth" "$tleg" bench "$model" --json
+    keep eval "$depth" "$tleg" eval "$model" --data "$data" --json
+    keep classify "$depth" pictures -exec "$tleg" classify "$model" --top "$classes" --json {} +
     tell row
 done
 
@@ -85,7 +93,7 @@ sure=0.8
 stops=$(printf '%d\n' $(((deepest + 3) / 4)) $(((deepest + 1) / 2)) "$deepest" | uniq | tr '\n' , | sed 's/,$//')
 case $stops in
 *,*)
-    pictures -exec "$tleg" classify "$gene" --depth "$stops" --sure $sure --top 1 --json {} + | keep sure 0
+    keep sure 0 pictures -exec "$tleg" classify "$gene" --depth "$stops" --sure $sure --top 1 --json {} +
     fact sure $sure
     fact sure_command "tleg classify $gene --depth $stops --sure $sure --json $data/*/*"
     awk -v data="$data" -v stops="$stops" -f "$here/json.awk" -f "$here/classes.awk" -f "$here/stops.awk" "$results" "$results" >"$out/stops"

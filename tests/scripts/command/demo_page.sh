@@ -61,6 +61,14 @@ stopped() {
 measure "$gene" reference.json
 grep -q '^page: *\./page\.html$' said || fail "it does not say where the page is"
 [ "$(ls)" = "$(printf '%s\n' cost.json 'data <&>' models page.html reference.json results said)" ] || fail "left behind: $(ls)"
+# ---- pictures that cannot be read are no score of 0 ----
+mkdir -p empty torn/a && echo text >torn/a/0.jpg
+for folder in empty torn nowhere; do
+    ! sh "$examples/demo/measure.sh" "$tleg" "$gene" $folder failed "3 4" >failed.txt 2>&1 || fail "measure.sh of $folder ended well"
+    [ ! -e failed/page.html ] || fail "a page of $folder"
+    grep -q "$folder" failed.txt || fail "it does not name $folder: $(cat failed.txt)"
+done
+rm -r empty torn failed failed.txt
 # ---- what it holds ----
 for depth in $depths; do
     count 10 "<tr class=\"(right|wrong)\"><th scope=\"row\">$depth</th>" # an answer a class

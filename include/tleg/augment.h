@@ -53,10 +53,10 @@ typedef struct tleg_mix_options {
     int32_t image_width;  /* of images that are not square (0: image_size) */
 } tleg_mix_options;
 
-/* Mixes a batch with itself reversed, as timm's batch mode does: images (batch, channels, height, width) in place, image_size
- * high; of an odd batch the middle image stays as it is. labels (batch); targets (batch, classes) are made from them. Errors:
- * ARGUMENT (also a label out of range, or counts that are too small: nothing is changed), UNSUPPORTED (an option that this
- * library does not know). */
+/* Mixes a batch with itself reversed, as timm's batch mode does (whose boxes of an odd side are shorter by one): images (batch,
+ * channels, height, width) in place, image_size high; of an odd batch the middle image stays as it is. labels (batch); targets
+ * (batch, classes) are made from them. Errors: ARGUMENT (also a label out of range, or counts that are too small: nothing is
+ * changed), UNSUPPORTED (an option that this library does not know). */
 TLEG_API tleg_status TLEG_CALL tleg_augment_mix(tleg_context *context, const tleg_mix_options *options, uint64_t seed,
                                                 int64_t batch, int32_t image_size, float *images, size_t image_floats,
                                                 const int64_t *labels, float *targets, size_t target_floats);

@@ -131,7 +131,7 @@ typedef struct tleg_trainer_options {
     void *teacher_host;
     tleg_all_reduce_fn all_reduce;
     void *all_reduce_host;
-    int32_t ranks; /* (1) */
+    int32_t ranks; /* (1); more need all_reduce */
     /* What the blocks multiply: TLEG_F32 (0 too); or TLEG_BF16, mixed precision: both factors of the blocks' products, forward
      * and back, are rounded to bf16, sums are f32, and so is all else: parameters, gradients, moments, activations, norms,
      * softmax, embedding, heads and losses. Levels that do not multiply bf16 themselves, and cblas, train in f32 then. */

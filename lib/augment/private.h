@@ -68,7 +68,8 @@ struct tleg_box {
 struct tleg_box tleg_draw_crop(struct tleg_random *random, int32_t width, int32_t height, double least);
 /* timm's RandomErasing; an empty box when ten attempts found none. */
 struct tleg_box tleg_draw_erased(struct tleg_random *random, struct tleg_extent size);
-/* timm's cutmix: the box that a batch with this lambda gets, cut at the border. */
+/* timm's cutmix: the box that a batch with this lambda gets, cut at the border; a side of an odd length is that long, where
+ * timm's is shorter by one. */
 struct tleg_box tleg_draw_cut(struct tleg_random *random, struct tleg_extent size, double lambda);
 /* What timm makes of a magnitude, 0..10. */
 double tleg_draw_argument(struct tleg_random *random, enum tleg_operation operation, double magnitude, bool increasing);

@@ -40,6 +40,8 @@ static const char *bad_option(const tleg_trainer_options *o) {
         return "label_drop: expected 0 to less than 1";
     if (o->ranks < 1)
         return "ranks: expected 1 or more";
+    if (o->ranks > 1 && !o->all_reduce)
+        return "all_reduce: expected a function where there are several ranks";
     if (o->rank < 0 || o->rank >= o->ranks)
         return "rank: expected 0 to less than ranks";
     if (o->teacher_mean < TLEG_TEACHER_MEAN_OVER_LOGITS || o->teacher_mean > TLEG_TEACHER_MEAN_OVER_IMAGES)

@@ -49,6 +49,7 @@ struct tleg_scratch tleg_backward_scratch(const struct tleg_kernels *kernels, co
     for (int i = 0; i < 4; i++) {
         tleg_scratch_join(&most, tleg_weight_backward_scratch(kernels, shape->dtype, m, products[i][0], products[i][1]));
         tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, products[i][1], products[i][0]));
+        tleg_scratch_join(&most, tleg_gemm_scratch(kernels, shape->dtype, m, products[i][0], products[i][1])); /* of f32 rows */
     }
     tleg_scratch_join(&most, tleg_layernorm_backward_scratch(kernels, m, wider(shape)));
     if (shape->mlp_norm)

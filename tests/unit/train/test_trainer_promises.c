@@ -270,6 +270,7 @@ static void options_are_refused_by_name(void **state) {
     BAD(o.drop_path = 1, "drop_path");
     BAD(o.ema = 1, "ema");
     BAD(o.ranks = -1, "ranks");
+    BAD(o.ranks = 2, "all_reduce");
     BAD(o.checkpoint = 2, "checkpoint");
     BAD(o.dtype = TLEG_F16, "dtype");
     BAD(o.dtype = -1, "dtype");

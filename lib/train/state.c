@@ -87,6 +87,8 @@ static char *append_choices(const tleg_trainer *t, char *at) {
     if (c->rms || c->no_norm || c->patch_norm || c->no_proj_bias || c->no_mlp_bias)
         at += snprintf(at, 64, "norms=%d,%d,%d biases=%d,%d ", c->rms, c->no_norm, c->patch_norm, c->no_proj_bias,
                        c->no_mlp_bias);
+    if (c->no_qkv_bias || c->no_patch_bias || c->no_head_bias)
+        at += snprintf(at, 64, "no_biases=%d,%d,%d ", c->no_qkv_bias, c->no_patch_bias, c->no_head_bias);
     if (c->rotary || c->no_positions || c->pool_heads || c->pool_hidden) {
         at += snprintf(at, 128, "rotary=%d,%d,%d,%d,%d,%d pool_heads=%d pool_hidden=%d ", c->no_positions, c->rotary,
                        c->rotary_halves, c->rotary_x_first, c->rotary_grid, c->rotary_offset, c->pool_heads, c->pool_hidden);
@@ -268,21 +270,29 @@ static const char *find_other(const char *setup, const char *other) {
     return NULL;
 }
 
-static bool is_default_dtype(const char *word) { /* files from before there was a choice have no such word */
-    return !strcmp(word, "dtype=F32 ");
+/* Files from before there was a choice of types do not say F32, and older ones not which biases are missing: these must hold no
+ * tensor more than the trainer has. */
+static bool may_be_unsaid(const char *word, bool no_more) {
+    return !strcmp(word, "dtype=F32 ") || (no_more && !strncmp(word, "no_biases=", 10));
+}
+
+/* The first word of the trainer's setup that the file's contradicts. */
+static const char *find_here(const char *own, const char *found, bool no_more) {
+    const char *here = find_other(own, found);
+    while (here && !find_word(found, here) && may_be_unsaid(here, no_more))
+        here = find_other(here + strcspn(here, " ") + 1, found);
+    return here;
 }
 
 /* Names the first setting in which the file and this trainer differ. */
-static tleg_status compare_setup(tleg_context *context, const tleg_file *file, const char *own) {
+static tleg_status compare_setup(tleg_context *context, const tleg_trainer *t, const tleg_file *file, const char *own) {
     const char *found = tleg_file_get_metadata(file, "tleg.trainer.setup"), *kind = tleg_file_get_metadata(file, "tleg.kind");
     if (!found || !kind || strcmp(kind, "trainer"))
         return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: no trainer's state: tleg.kind is %s", tleg_file_label(file),
                          kind ? kind : "not there");
-    const char *here = find_other(own, found), *there = here ? find_word(found, here) : NULL;
-    if (here && !there && is_default_dtype(here))
-        here = NULL;
-    if (!here)
-        there = find_other(found, own);
+    const bool no_more = !tleg_file_get_tensor_name(file, kinds_of(t) * t->layout.params.count);
+    const char *here = find_here(own, found, no_more);
+    const char *there = here ? find_word(found, here) : find_other(found, own);
     if (!here && !there)
         return TLEG_OK;
     return tleg_fail(context, TLEG_ERROR_FORMAT, "%s: another configuration: the file says %.*s, this trainer %.*s",
@@ -400,7 +410,7 @@ static tleg_status load(tleg_context *context, tleg_trainer *t, const tleg_file 
     struct own_pairs own;
     struct found_state found = {0};
     make_own_pairs(t, &own);
-    tleg_status status = compare_setup(context, file, own.setup);
+    tleg_status status = compare_setup(context, t, file, own.setup);
     if (status == TLEG_OK)
         status = compare_schedule(context, file, own.pairs[4].value);
     if (status == TLEG_OK)

@@ -188,27 +188,127 @@ static void other_frozen_parts_rates_and_weights_are_refused(void **state) {
     tleg_trainer_free(trainer);
 }
 
+/* Takes a word out of the setup of a state, as if an older version had written it; what follows moves up, blanks behind it. */
+static void take_out(const char *path, const char *word) {
+    char text[1 << 16];
+    const size_t length = strlen(word);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    size_t count = fread(text, 1, sizeof text, file), at = 0;
+    while (at + length < count && memcmp(text + at, word, length) != 0)
+        at++;
+    assert_true(at + length < count);
+    const char *quote = memchr(text + at, '"', count - at);
+    assert_non_null(quote);
+    const size_t moved = (size_t)(quote + 1 - (text + at)) - length;
+    memmove(text + at, text + at + length, moved);
+    memset(text + at + moved, ' ', length);
+    assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+    assert_int_equal(fwrite(text + at, 1, moved + length, file), moved + length);
+    assert_int_equal(fclose(file), 0);
+}
+
 /* Files from before there was a dtype end their setup earlier: they are of f32. */
 static void a_setup_without_a_dtype_is_of_f32(void **state) {
     (void)state;
     const struct grad_case *c = find("mean-4");
     tleg_trainer_options options = trainer_busy_options(c);
     tleg_trainer *trainer = trainer_open(plain, c, &options);
-    char path[512], text[1 << 16];
+    char path[512];
     snprintf(path, sizeof path, "%s", support_scratch("state.safetensors"));
     OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
-    FILE *file = fopen(path, "r+b");
-    assert_non_null(file);
-    size_t count = fread(text, 1, sizeof text, file), at = 0;
-    while (at + 11 < count && memcmp(text + at, "dtype=F32 \"", 11) != 0)
-        at++;
-    assert_true(at + 11 < count);
-    assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
-    assert_int_equal(fwrite("\"          ", 1, 11, file), 11);
-    assert_int_equal(fclose(file), 0);
+    take_out(path, "dtype=F32 ");
     OK(plain, tleg_trainer_load(plain, trainer, path));
     options.dtype = TLEG_BF16;
     refuses(path, c, &options, "the file says nothing, this trainer dtype=BF16");
+    tleg_trainer_free(trainer);
+}
+
+/* ---- other networks ---- */
+
+/* A trainer of a fresh learngene with such blocks; one configuration differs from another by few members. */
+static tleg_trainer *fresh_trainer(tleg_config config, tleg_dtype dtype) {
+    const tleg_trainer_options options = {.struct_size = sizeof options, .batch = 1, .depth_least = 2, .dtype = dtype};
+    tleg_learngene *gene = NULL;
+    tleg_trainer *trainer = NULL;
+    config.struct_size = sizeof config;
+    config.image_size = 8, config.patch_size = 4, config.dim = 8, config.heads = 2, config.classes = TRAINER_CLASSES;
+    OK(plain, tleg_learngene_create(plain, &config, 1, &gene));
+    OK(plain, tleg_trainer_create(plain, gene, &options, &trainer));
+    tleg_learngene_free(gene);
+    return trainer;
+}
+
+static void refuses_network(tleg_config saved, tleg_config own, const char *words) {
+    const char *path = support_scratch("state.safetensors");
+    tleg_trainer *trainer = fresh_trainer(saved, 0), *other = fresh_trainer(own, 0);
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+    OK(plain, tleg_trainer_load(plain, trainer, path));
+    if (tleg_trainer_load(plain, other, path) != TLEG_ERROR_FORMAT)
+        fail_msg("not refused: %s", words);
+    trainer_says(tleg_context_get_error(plain), words);
+    tleg_trainer_free(trainer);
+    tleg_trainer_free(other);
+}
+
+/* Also where the other network has each tensor that this one has, and would read without a complaint. */
+static void another_network_is_refused_by_its_word(void **state) {
+    (void)state;
+    static const struct {
+        tleg_config saved, own;
+        const char *words;
+    } pairs[] = {
+        {{0}, {.no_qkv_bias = 1}, "the file says nothing, this trainer no_biases=1,0,0"},
+        {{0}, {.no_patch_bias = 1}, "the file says nothing, this trainer no_biases=0,1,0"},
+        {{0}, {.no_head_bias = 1}, "the file says nothing, this trainer no_biases=0,0,1"},
+        {{.no_head_bias = 1}, {0}, "the file says no_biases=0,0,1, this trainer nothing"},
+        {{.no_head_bias = 1}, {.no_qkv_bias = 1}, "no_biases=0,0,1, this trainer no_biases=1,0,0"},
+        {{.norm_after = 1}, {.norm_after = 2}, "blocks=1,0,0,0, this trainer blocks=2,0,0,0"},
+        {{0}, {.norm_after = 1}, "blocks=1,0,0,0"},
+        {{0}, {.gated = 1, .mlp = TLEG_MLP_GELU}, "blocks=0,1,0,0"},
+        {{.attention_norm = 1}, {0}, "blocks=0,0,1,0"},
+        {{.mlp_norm = 1}, {0}, "blocks=0,0,0,1"},
+        {{.qk_norm = TLEG_QK_NORM_HEAD}, {.qk_norm = TLEG_QK_NORM_TOKEN}, "qk_norm=1, this trainer qk_norm=2"},
+        {{.qk_norm = TLEG_QK_NORM_TOKEN}, {0}, "qk_norm=2, this trainer nothing"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        refuses_network(pairs[i].saved, pairs[i].own, pairs[i].words);
+}
+
+/* Older files do not say which biases are missing: they are told by their tensors, and everything else must still be the same.
+ */
+static void a_setup_that_does_not_name_missing_biases_is_told_by_its_tensors(void **state) {
+    (void)state;
+    char path[512];
+    snprintf(path, sizeof path, "%s", support_scratch("state.safetensors"));
+    const tleg_config config = {.no_qkv_bias = 1, .no_head_bias = 1};
+    tleg_trainer *trainer = fresh_trainer(config, 0), *other = fresh_trainer(config, TLEG_BF16);
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+    take_out(path, "no_biases=1,0,1 ");
+    OK(plain, tleg_trainer_load(plain, trainer, path));
+    assert_int_equal(tleg_trainer_load(plain, other, path), TLEG_ERROR_FORMAT);
+    trainer_says(tleg_context_get_error(plain), "the file says dtype=F32, this trainer dtype=BF16");
+    tleg_trainer_free(trainer);
+    tleg_trainer_free(other);
+}
+
+/* Positions of another grid come from either filter. */
+static void another_filter_of_positions_is_refused(void **state) {
+    (void)state;
+    const struct grad_case *c = find("mean-4");
+    tleg_trainer_options options = trainer_busy_options(c), other;
+    options.image_size = 28;
+    tleg_trainer *trainer = trainer_open(plain, c, &options);
+    char path[512];
+    snprintf(path, sizeof path, "%s", support_scratch("state.safetensors"));
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+    OTHER(position_filter, TLEG_POSITION_FILTER_ANTIALIAS, "the file says nothing, this trainer position_filter=antialias");
+    tleg_trainer_free(trainer);
+    options.position_filter = TLEG_POSITION_FILTER_ANTIALIAS;
+    trainer = trainer_open(plain, c, &options);
+    OK(plain, tleg_trainer_save(plain, trainer, path, 0, NULL));
+    OK(plain, tleg_trainer_load(plain, trainer, path));
+    OTHER(position_filter, 0, "the file says position_filter=antialias, this trainer nothing");
     tleg_trainer_free(trainer);
 }
 
@@ -258,6 +358,9 @@ static void a_setup_of_any_length_is_kept_whole(void **state) {
                           .patch_norm = 1,
                           .no_proj_bias = 1,
                           .no_mlp_bias = 1,
+                          .no_qkv_bias = 1,
+                          .no_patch_bias = 1,
+                          .no_head_bias = 1,
                           .rotary = TLEG_ROTARY_CENTRED,
                           .rotary_halves = 1,
                           .rotary_x_first = 1,
@@ -573,6 +676,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(another_optimiser_is_refused),
         cmocka_unit_test(other_frozen_parts_rates_and_weights_are_refused),
         cmocka_unit_test(a_setup_without_a_dtype_is_of_f32),
+        cmocka_unit_test(another_network_is_refused_by_its_word),
+        cmocka_unit_test(a_setup_that_does_not_name_missing_biases_is_told_by_its_tensors),
+        cmocka_unit_test(another_filter_of_positions_is_refused),
         cmocka_unit_test(a_setup_of_any_length_is_kept_whole),
         cmocka_unit_test(another_schedule_and_another_eps_are_refused),
         cmocka_unit_test(a_damaged_state_is_refused_and_changes_nothing),

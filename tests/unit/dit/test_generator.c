@@ -436,16 +436,16 @@ static void a_schedule_of_depths_is_followed(void **state) {
     tleg_context_free(context);
 }
 
-/* Its second layer is 60000 + 30000 / 2 somewhere, which f16 does not hold; a single one is not. */
-static tleg_generator *generator_of_one_layer(tleg_context *context) {
+/* Elastic, in f16: a number of layer l of n is base + ilayer l / n. */
+static tleg_generator *spoilt_generator(tleg_context *context, float base, float ilayer, int32_t depth) {
     const struct spoilt file = spoilt_file(support_path(cases[0].name, ".gene.safetensors"));
     const tleg_expander_options options = {.struct_size = sizeof options, .dtype = TLEG_F16};
     tleg_expander *expander = NULL;
     tleg_generator *generator = NULL;
-    spoilt_put(&file, "blocks.block.mlp.fc1.instances.0.weight_base", 60000);
-    spoilt_put(&file, "blocks.block.mlp.fc1.instances.0.weight_ilayer", 30000);
+    spoilt_put(&file, "blocks.block.mlp.fc1.instances.0.weight_base", base);
+    spoilt_put(&file, "blocks.block.mlp.fc1.instances.0.weight_ilayer", ilayer);
     OK(context, tleg_expander_parse(context, file.bytes, file.size, NULL, &options, &expander));
-    OK(context, tleg_generator_create_elastic(context, expander, 1, NULL, &generator));
+    OK(context, tleg_generator_create_elastic(context, expander, depth, NULL, &generator));
     tleg_expander_free(expander);
     free(file.bytes);
     return generator;
@@ -454,7 +454,8 @@ static tleg_generator *generator_of_one_layer(tleg_context *context) {
 static void depths_that_f16_does_not_hold_are_refused_before_images_are_touched(void **state) {
     (void)state;
     tleg_context *context = support_context(&backends[0], 1);
-    tleg_generator *generator = generator_of_one_layer(context);
+    tleg_generator *generator =
+        spoilt_generator(context, 60000, 30000, 1); /* the second of two is too large, not a single one */
     const size_t floats = (size_t)drawn_info(generator).image_floats;
     float *images = support_values(1, floats, 1, 0), *before = support_values(1, floats, 1, 0);
     const int32_t depths[] = {1, 1, 2};
@@ -465,6 +466,26 @@ static void depths_that_f16_does_not_hold_are_refused_before_images_are_touched(
     assert_int_equal(drawn_info(generator).depth, 1);
     free(images);
     free(before);
+    tleg_generator_free(generator);
+    tleg_context_free(context);
+}
+
+/* The last of eight layers is too large. The others are those of depth 8 already when it is found. */
+static void a_depth_that_f16_does_not_hold_leaves_the_former_one(void **state) {
+    (void)state;
+    tleg_context *context = support_context(&backends[0], 1);
+    tleg_generator *generator = spoilt_generator(context, 40000, 34000, 2);
+    const size_t floats = (size_t)drawn_info(generator).image_floats;
+    const tleg_sample_options options = {.struct_size = sizeof options, .steps = 2, .count = 1};
+    float *before = drawn_sample(generator, &options);
+    assert_int_equal(tleg_generator_set_depth(generator, 8), TLEG_ERROR_NUMERIC);
+    assert_non_null(strstr(tleg_generator_get_error(generator), "of depth 8: a number is too large for F16"));
+    assert_int_equal(drawn_info(generator).depth, 2);
+    float *after = drawn_sample(generator, &options);
+    assert_memory_equal(before, after, floats * sizeof *before);
+    assert_true(isfinite(before[0]));
+    free(before);
+    free(after);
     tleg_generator_free(generator);
     tleg_context_free(context);
 }
@@ -915,6 +936,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(depth_changes_live),
         cmocka_unit_test(a_schedule_of_depths_is_followed),
         cmocka_unit_test(depths_that_f16_does_not_hold_are_refused_before_images_are_touched),
+        cmocka_unit_test(a_depth_that_f16_does_not_hold_leaves_the_former_one),
         cmocka_unit_test(drawing_stops_where_the_host_says),
         cmocka_unit_test(drawing_is_cancelled_from_another_thread),
         cmocka_unit_test(generators_in_threads_share_an_expander),

@@ -1,5 +1,6 @@
 /* The trainer's arithmetic: gradients against the reference's, what a step does against torch.optim.AdamW, accumulation,
  * teachers, ranks, and the same bits whoever computes. */
+#include "support/spoilt.h"
 #include "support/trainer.h"
 
 static int32_t image_size(const struct grad_case *c) {
@@ -962,6 +963,48 @@ static void soft_targets_take_the_place_of_labels(void **state) {
     tleg_trainer_free(soft);
 }
 
+/* Every answer is class 1: the distillation head says so, louder than the first head denies it. */
+static tleg_trainer *open_with_heads_that_disagree(void) {
+    const struct spoilt file = spoilt_file(support_path("dist", ".gene.safetensors"));
+    const tleg_trainer_options options = {
+        .struct_size = sizeof options, .batch = TRAINER_BATCH, .depth_least = 2, .alpha = 0.5};
+    tleg_learngene *gene = NULL;
+    tleg_trainer *trainer = NULL;
+    spoilt_put(&file, "head.bias", -100);
+    spoilt_put(&file, "head_dist.bias", 200);
+    OK(plain, tleg_learngene_parse(plain, file.bytes, file.size, NULL, &gene));
+    OK(plain, tleg_trainer_create(plain, gene, &options, &trainer));
+    tleg_learngene_free(gene);
+    free(file.bytes);
+    return trainer;
+}
+
+static int64_t correct_of(tleg_trainer *trainer, const tleg_train_batch *batch) {
+    tleg_train_loss loss = {.struct_size = sizeof loss};
+    OK_TRAINER(trainer, tleg_trainer_backward(trainer, batch, &loss));
+    return loss.correct;
+}
+
+static void what_is_correct_is_the_answer_of_both_heads(void **state) {
+    (void)state;
+    const int64_t labels[TRAINER_BATCH] = {1, 0, 1, 1, 4};
+    static const float targets[TRAINER_BATCH][TRAINER_CLASSES] = {
+        {0.4F, 0.6F, 0, 0, 0}, {0, 0.7F, 0.1F, 0.1F, 0.1F}, {0.6F, 0.4F, 0, 0, 0}, {0, 0.3F, 0, 0, 0.7F}, {0, 1, 0, 0, 0}};
+    struct trainer_data data;
+    trainer_data_open(plain, 16, &data);
+    tleg_trainer *trainer = open_with_heads_that_disagree();
+    tleg_train_batch batch = data.batch;
+    batch.labels = labels;
+    assert_int_equal(correct_of(trainer, &batch), 3);
+    batch.labels = NULL;
+    batch.targets = targets[0]; /* the largest are those of classes 1, 1, 0, 4 and 1 */
+    assert_int_equal(correct_of(trainer, &batch), 3);
+    batch.size = 1;
+    assert_int_equal(correct_of(trainer, &batch), 1);
+    trainer_data_close(&data);
+    tleg_trainer_free(trainer);
+}
+
 /* ---- ranks ---- */
 
 static tleg_status TLEG_CALL add_a_twin(void *host, float *values, size_t count) {
@@ -1040,6 +1083,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_careless_teacher_is_found_out),
         cmocka_unit_test(a_step_is_stopped_by_the_contexts_progress),
         cmocka_unit_test(soft_targets_take_the_place_of_labels),
+        cmocka_unit_test(what_is_correct_is_the_answer_of_both_heads),
         cmocka_unit_test(two_equal_ranks_step_like_one),
     };
     return cmocka_run_group_tests(tests, prepare, clean);

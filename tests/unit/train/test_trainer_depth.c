@@ -18,14 +18,22 @@ static tleg_trainer *open_at(const struct grad_case *c, int32_t mode, int32_t le
     return trainer_open(plain, c, &options);
 }
 
-static struct flat gradients_at(const struct grad_case *c, const tleg_train_batch *batch, int32_t depth, double *loss) {
+static struct flat gradients_at(const struct grad_case *c, const tleg_train_batch *batch, int32_t depth,
+                                tleg_train_loss *loss) {
     tleg_trainer *trainer = open_at(c, TLEG_DEPTH_FIXED, depth, 0, 0);
-    *loss = backward(trainer, batch);
+    *loss = (tleg_train_loss){.struct_size = sizeof *loss};
+    OK_TRAINER(trainer, tleg_trainer_backward(trainer, batch, loss));
     struct flat found = trainer_gradients(plain, trainer);
     tleg_trainer_free(trainer);
     return found;
 }
 
+static void expect_near(double found, double wanted) {
+    if (!(fabs(found - wanted) < 1e-9 * fabs(wanted)))
+        fail_msg("%.17g, expected %.17g", found, wanted);
+}
+
+/* With a teacher beside the labels. What is counted right is of the random depth alone. */
 static void a_sandwich_is_the_mean_of_its_three_depths(void **state) {
     (void)state;
     const struct grad_case *c = find("schedule-9");
@@ -37,11 +45,14 @@ static void a_sandwich_is_the_mean_of_its_three_depths(void **state) {
     assert_in_range(loss.depth, 4, 9);
     struct flat found = trainer_gradients(plain, trainer), mean = {0};
     const int32_t depths[] = {4, 9, loss.depth};
-    double total = 0;
+    tleg_train_loss wanted = {0}, one;
+    int64_t correct = 0;
     for (int i = 0; i < 3; i++) {
-        double one;
         struct flat part = gradients_at(c, &data.batch, depths[i], &one);
-        total += one / 3;
+        wanted.total += one.total / 3;
+        wanted.labels += one.labels / 3;
+        wanted.teacher += one.teacher / 3;
+        correct += one.correct;
         if (i == 0) {
             mean = (struct flat){calloc(part.count, sizeof(float)), part.count};
             assert_non_null(mean.values);
@@ -51,7 +62,12 @@ static void a_sandwich_is_the_mean_of_its_three_depths(void **state) {
         }
         free(part.values);
     }
-    assert_true(fabs(total - loss.total) < 1e-9 * fabs(total));
+    expect_near(loss.total, wanted.total);
+    expect_near(loss.labels, wanted.labels);
+    expect_near(loss.teacher, wanted.teacher);
+    assert_int_equal(loss.correct, one.correct);
+    assert_true(correct > one.correct);
+    assert_true(wanted.labels > 0 && wanted.teacher > 0);
     assert_true(flat_distance(&found, &mean) < 1e-6);
     free(found.values);
     free(mean.values);
@@ -193,9 +209,9 @@ static void a_random_depth_is_drawn_for_each_step_from_the_seed(void **state) {
             assert_int_equal(loss.depth, again.depth); /* one depth a step, whatever it accumulates */
             assert_in_range(loss.depth, LEAST, MOST);
             if (run == 0 && times[loss.depth] == 0) { /* and it is that depth which runs */
-                double fixed;
+                tleg_train_loss fixed;
                 struct flat g = gradients_at(c, &data.batch, loss.depth, &fixed);
-                assert_true(fixed == loss.total);
+                assert_true(fixed.total == loss.total);
                 free(g.values);
             }
             times[loss.depth] += run == 0;

@@ -473,55 +473,6 @@ static void targets_that_are_not_numbers_are_refused_where_classes_weigh(void **
     trainer_data_close(&data);
 }
 
-/* Without a gradient a step is the decay alone: p (1 - rate * decay), or p itself. */
-static void what_decays_is_what_deit_decays(void **state) {
-    (void)state;
-    struct grad_case sources[] = {{.gene = "dist", .images = 16, .depth = 2},
-                                  {.gene = "dist", .images = 16, .depth = 2, .model = 1},
-                                  {.gene = "clsmean", .images = 16, .depth = 2, .model = 1}};
-    for (size_t s = 0; s < 3; s++) {
-        tleg_trainer_options options = trainer_options(&sources[s]);
-        options.weight_decay = 0.5;
-        tleg_trainer *trainer = trainer_open(plain, &sources[s], &options),
-                     *before = trainer_open(plain, &sources[s], &options);
-        OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.1));
-        int seen[2] = {0, 0};
-        const char *name;
-        for (int64_t i = 0; (name = tleg_trainer_get_parameter_name(trainer, i)) != NULL; i++) {
-            tleg_tensor_info info = {.struct_size = sizeof info};
-            tleg_tensor *tensor = trainer_value(plain, before, 0, name);
-            OK(plain, tleg_tensor_get_info(plain, tensor, &info));
-            bool still = info.rank == 1 || strcmp(name, "pos_embed") == 0 || strcmp(name, "cls_token") == 0 ||
-                         (strcmp(name, "dist_token") == 0 && sources[s].model);
-            struct flat a = {0}, b = {0};
-            flat_add(&a, plain, tensor);
-            flat_add(&b, plain, trainer_value(plain, trainer, 0, name));
-            for (size_t k = 0; k < a.count; k++) {
-                float wanted = still ? a.values[k] : 0.95F * a.values[k];
-                if (b.values[k] != wanted) {
-                    fail_msg("%s[%d] became %.9g, expected %.9g", name, (int)k, (double)b.values[k], (double)wanted);
-                }
-            }
-            seen[still]++;
-            free(a.values);
-            free(b.values);
-        }
-        assert_true(seen[0] > 0 && seen[1] > 0);
-        tleg_trainer_free(trainer);
-        tleg_trainer_free(before);
-    }
-    tleg_trainer_options options = trainer_options(&sources[0]);
-    options.weight_decay = -1; /* none at all */
-    tleg_trainer *trainer = trainer_open(plain, &sources[0], &options);
-    struct flat before = trainer_values(plain, trainer, 0);
-    OK_TRAINER(trainer, tleg_trainer_update(trainer, 0.1));
-    struct flat after = trainer_values(plain, trainer, 0);
-    assert_true(flat_same(&before, &after));
-    free(before.values);
-    free(after.values);
-    tleg_trainer_free(trainer);
-}
-
 /* SGD's decay is a part of the gradient: AdamW's 0.05 would take from a weight a hundred times what it should. */
 static void sgd_decays_less_unless_it_is_told(void **state) {
     (void)state;
@@ -1071,7 +1022,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(frozen_parts_stay_to_the_bit),
         cmocka_unit_test(class_weights_count_over_the_whole_batch),
         cmocka_unit_test(targets_that_are_not_numbers_are_refused_where_classes_weigh),
-        cmocka_unit_test(what_decays_is_what_deit_decays),
         cmocka_unit_test(sgd_decays_less_unless_it_is_told),
         cmocka_unit_test(clipping_shortens_the_whole_gradient_to_its_limit),
         cmocka_unit_test(rates_are_those_of_the_recipe),

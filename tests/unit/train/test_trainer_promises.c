@@ -386,12 +386,13 @@ static tleg_status TLEG_CALL failing_run(void *host, int32_t tasks, tleg_task_fn
 enum { POOL_SIDE = 8, POOL_BATCH = 2 };
 
 /* Large enough that the norm and the optimiser want the pool. */
-static tleg_trainer *open_on_pool(struct failing *pool, tleg_context **context) {
+static tleg_trainer *open_on_pool(struct failing *pool, tleg_all_reduce_fn all_reduce, tleg_context **context) {
     tleg_context_options options = {
         .struct_size = sizeof options, .workers = 2, .parallel = failing_run, .parallel_host = pool};
     tleg_config config = {
         .struct_size = sizeof config, .image_size = POOL_SIDE, .patch_size = 4, .dim = 64, .heads = 2, .classes = 5};
-    tleg_trainer_options training = {.struct_size = sizeof training, .batch = POOL_BATCH, .depth_least = 2, .clip = 1};
+    tleg_trainer_options training = {
+        .struct_size = sizeof training, .batch = POOL_BATCH, .depth_least = 2, .clip = 1, .all_reduce = all_reduce};
     tleg_learngene *gene = NULL;
     tleg_trainer *trainer = NULL;
     *pool = (struct failing){INT32_MAX};
@@ -435,7 +436,7 @@ static void an_update_that_failed_before_it_began_is_made_again(void **state) {
     for (int fails = 0; fails < 2; fails++) {
         struct failing pool;
         tleg_context *context = NULL;
-        tleg_trainer *trainer = open_on_pool(&pool, &context);
+        tleg_trainer *trainer = open_on_pool(&pool, NULL, &context);
         pass_on_pool(trainer);
         if (fails) {
             pool.good = 0; /* the norm of the gradient */
@@ -454,11 +455,46 @@ static void an_update_that_failed_before_it_began_is_made_again(void **state) {
     free(weights[1]);
 }
 
+static tleg_status TLEG_CALL reduce_alone(void *host, float *values, size_t count) {
+    (void)host;
+    return values && count ? TLEG_OK : TLEG_ERROR_ARGUMENT;
+}
+
+/* Gradients are summed over the ranks then, and must not be a second time. */
+static void an_update_that_failed_after_an_all_reduce_needs_its_gradients_anew(void **state) {
+    (void)state;
+    float *weights[2];
+    size_t bytes = 0;
+    for (int fails = 0; fails < 2; fails++) {
+        struct failing pool;
+        tleg_context *context = NULL;
+        tleg_trainer *trainer = open_on_pool(&pool, reduce_alone, &context);
+        pass_on_pool(trainer);
+        if (fails) {
+            pool.good = 0; /* the norm of the gradient */
+            assert_int_equal(tleg_trainer_update(trainer, 1e-2), TLEG_ERROR_MEMORY);
+            assert_int_equal(tleg_trainer_update(trainer, 1e-2), TLEG_ERROR_STATE);
+            trainer_says(tleg_trainer_get_error(trainer), "tleg_trainer_forget");
+            assert_int_equal(tleg_trainer_get_steps(trainer), 0);
+            tleg_trainer_forget(trainer);
+            pass_on_pool(trainer);
+        }
+        OK_TRAINER(trainer, tleg_trainer_update(trainer, 1e-2));
+        assert_int_equal(tleg_trainer_get_steps(trainer), 1);
+        weights[fails] = weights_on_pool(context, trainer, &bytes);
+        tleg_trainer_free(trainer);
+        tleg_context_free(context);
+    }
+    assert_memory_equal(weights[0], weights[1], bytes);
+    free(weights[0]);
+    free(weights[1]);
+}
+
 static void an_update_that_failed_within_leaves_a_trainer_that_only_loads(void **state) {
     (void)state;
     struct failing pool;
     tleg_context *context = NULL;
-    tleg_trainer *trainer = open_on_pool(&pool, &context);
+    tleg_trainer *trainer = open_on_pool(&pool, NULL, &context);
     tleg_learngene *gene = NULL;
     char folder[] = "/tmp/tleg-promises-XXXXXX", path[64];
     assert_non_null(mkdtemp(folder));
@@ -495,6 +531,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(options_are_refused_by_name),
         cmocka_unit_test(batches_are_refused_with_what_was_expected),
         cmocka_unit_test(an_update_that_failed_before_it_began_is_made_again),
+        cmocka_unit_test(an_update_that_failed_after_an_all_reduce_needs_its_gradients_anew),
         cmocka_unit_test(an_update_that_failed_within_leaves_a_trainer_that_only_loads),
     };
     return cmocka_run_group_tests(tests, prepare, clean);

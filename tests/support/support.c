@@ -1,5 +1,6 @@
 #include "support/support.h"
 #include <dirent.h>
+#include <fnmatch.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,10 +52,21 @@ tleg_context *support_context(const struct backend *backend, int32_t workers) {
     return context;
 }
 
+static const char *filter;
+
 void support_filter(int argc, char **argv) {
     if (argc > 1) {
-        cmocka_set_test_filter(argv[1]);
+        filter = argv[1];
+        cmocka_set_test_filter(filter);
     }
+}
+
+bool support_is_matched(const struct CMUnitTest *tests, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (!filter || fnmatch(filter, tests[i].name, 0) == 0)
+            return true;
+    print_error("no test is called like \"%s\"\n", filter ? filter : "");
+    return false;
 }
 
 void support_ok(tleg_status status, const char *call, const char *text, const char *file, int line) {

@@ -35,8 +35,13 @@ int32_t support_backends(struct backend backends[MAX_BACKENDS]);
 /* A context of its own for a backend; the test fails if there is none. */
 tleg_context *support_context(const struct backend *backend, int32_t workers);
 
-/* A program's argument chooses tests by a pattern: test_golden 'logits*'. */
+/* A program's argument chooses tests by a pattern: test_golden 'logits*'. One that matches none fails. */
 void support_filter(int argc, char **argv);
+bool support_is_matched(const struct CMUnitTest *tests, size_t count);
+#undef cmocka_run_group_tests
+#define cmocka_run_group_tests(tests, setup, teardown)                                                                         \
+    (support_is_matched(tests, sizeof(tests) / sizeof *(tests)) ? cmocka_run_group_tests_name(#tests, tests, setup, teardown)  \
+                                                                : 1)
 
 /* tleg_session_run with arrays of just the size that the batch needs. */
 tleg_status support_run(tleg_session *session, const float *images, int64_t batch, float *logits, float *features);

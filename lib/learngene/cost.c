@@ -23,7 +23,7 @@ static size_t drawing_bytes(const tleg_config *config, int32_t batch) {
     return layout.bytes;
 }
 
-static void take_timings(const struct tleg_timing timing[TLEG_FORMS], tleg_cost *cost) {
+void tleg_cost_take_timings(const struct tleg_timing timing[TLEG_FORMS], tleg_cost *cost) {
     const struct tleg_timing *expanded = &timing[TLEG_FORM_EXPANDED], *elastic = &timing[TLEG_FORM_ELASTIC];
     cost->ms_fixed = expanded->fixed;
     cost->ms_per_layer = expanded->per_layer;
@@ -53,7 +53,7 @@ tleg_status tleg_cost_make(tleg_context *context, const tleg_expander *e, int32_
     cost->bytes_fixed = fixed + stored.bytes + drawing;
     cost->bytes_per_layer = layer;
     cost->bytes_elastic = tleg_expander_get_memory(e) + elastic.bytes + drawing;
-    take_timings(timing, cost);
+    tleg_cost_take_timings(timing, cost);
     return TLEG_OK;
 }
 

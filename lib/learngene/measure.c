@@ -28,13 +28,23 @@ static void sort(double *t, int32_t count) {
     }
 }
 
-void tleg_timing_fit(const int32_t depth[2], double *const ms[2], const double least[2], int32_t runs,
-                     struct tleg_timing *timing) {
-    *timing = (struct tleg_timing){.runs = runs};
+void tleg_runs_begin(struct tleg_runs *runs) {
+    runs->least[0] = runs->least[1] = HUGE_VAL;
+}
+
+void tleg_runs_add(struct tleg_runs *runs, int which, int32_t turn, double ms, double of_processor) {
+    runs->ms[which][turn] = ms;
+    runs->least[which] = fmin(runs->least[which], of_processor);
+}
+
+void tleg_timing_fit(struct tleg_runs *runs, int32_t turns, struct tleg_timing *timing) {
+    const int32_t *depth = runs->depth;
+    const double *least = runs->least;
+    *timing = (struct tleg_timing){.runs = turns};
     for (int i = 0; i < 2; i++) {
-        sort(ms[i], runs);
+        sort(runs->ms[i], turns);
         if (least[i] > 0)
-            timing->spread = fmax(timing->spread, ms[i][runs / 2] / least[i] - 1);
+            timing->spread = fmax(timing->spread, runs->ms[i][turns / 2] / least[i] - 1);
     }
     if (depth[1] > depth[0])
         timing->per_layer = fmax((least[1] - least[0]) / (depth[1] - depth[0]), 0);
@@ -45,23 +55,21 @@ void tleg_timing_fit(const int32_t depth[2], double *const ms[2], const double l
 struct measuring {
     tleg_session *session[TLEG_FORMS][2]; /* of each depth; NULL where a form is not wanted */
     enum tleg_form form;                  /* that runs */
-    int32_t depth[2];
+    struct tleg_runs runs;                /* of at most TURNS turns */
     int64_t batch;
-    size_t floats;   /* of all images */
-    bool alone;      /* one thread computes */
-    double least[2]; /* that a run took of the processor */
-    double *ms[2];   /* (TURNS), by the clock */
+    size_t floats; /* of all images */
+    bool alone;    /* one thread computes */
     float *images;
     float *out; /* logits, or what a generator tells; NULL: features alone */
     size_t bytes;
 };
 
-static tleg_status run_once(struct measuring *m, int which, double *ms) {
+static tleg_status run_once(struct measuring *m, int which, int32_t turn) {
     const double start = now_ms(), ran = ran_ms(m->alone);
     const struct tleg_run run = {.images = m->images, .out = m->out, .batch = m->batch};
     const tleg_status status = tleg_session_go(m->session[m->form][which], &run);
-    m->least[which] = fmin(m->least[which], ran_ms(m->alone) - ran);
-    *ms = now_ms() - start;
+    const double of_processor = ran_ms(m->alone) - ran;
+    tleg_runs_add(&m->runs, which, turn, now_ms() - start, of_processor);
     return status;
 }
 
@@ -69,7 +77,7 @@ static tleg_status run_once(struct measuring *m, int which, double *ms) {
 static tleg_status take_turn(tleg_context *context, struct measuring *m, int32_t turn, bool asks) {
     tleg_status status = TLEG_OK;
     for (int i = 0; i < 2 && status == TLEG_OK; i++) {
-        status = run_once(m, i, &m->ms[i][turn]);
+        status = run_once(m, i, turn);
         if (status == TLEG_OK && asks)
             status = tleg_work_step(context, 1);
     }
@@ -100,8 +108,8 @@ static tleg_status make_room(tleg_context *context, const tleg_expander *e, stru
     char *memory = end == SIZE_MAX ? NULL : tleg_alloc_zero(&context->allocator, end);
     if (!memory)
         return tleg_fail_memory(context, "images to measure with", end);
-    m->ms[0] = (double *)(void *)(memory + ms);
-    m->ms[1] = m->ms[0] + TURNS;
+    m->runs.ms[0] = (double *)(void *)(memory + ms);
+    m->runs.ms[1] = m->runs.ms[0] + TURNS;
     m->images = (float *)(void *)(memory + images);
     m->out = outputs ? (float *)(void *)(memory + out) : NULL;
     m->bytes = end;
@@ -122,10 +130,10 @@ static tleg_status open_sessions(tleg_context *context, const tleg_expander *e, 
     const tleg_session_options options = {.struct_size = sizeof options, .batch = (int32_t)m->batch};
     tleg_session **session = m->session[form];
     tleg_model *model = NULL;
-    tleg_status status = form == TLEG_FORM_EXPANDED ? expand_quietly(context, e, m->depth[1], &model) : TLEG_OK;
+    tleg_status status = form == TLEG_FORM_EXPANDED ? expand_quietly(context, e, m->runs.depth[1], &model) : TLEG_OK;
     for (int i = 0; i < 2 && status == TLEG_OK; i++)
-        status = model ? tleg_session_over_first(context, model, m->depth[i], &options, &session[i])
-                       : tleg_session_over_expander(context, e, m->depth[i], &options, &session[i]);
+        status = model ? tleg_session_over_first(context, model, m->runs.depth[i], &options, &session[i])
+                       : tleg_session_over_expander(context, e, m->runs.depth[i], &options, &session[i]);
     tleg_model_free(model);
     return status;
 }
@@ -146,10 +154,10 @@ static void close_all(struct measuring *m) {
 
 static tleg_status measure_form(tleg_context *context, struct measuring *m, struct tleg_timing *timing) {
     int32_t turns = 0;
-    m->least[0] = m->least[1] = HUGE_VAL;
+    tleg_runs_begin(&m->runs);
     const tleg_status status = take_turns(context, m, &turns);
     if (status == TLEG_OK)
-        tleg_timing_fit(m->depth, m->ms, m->least, turns, timing);
+        tleg_timing_fit(&m->runs, turns, timing);
     for (int i = 0; i < 2; i++) /* a host that stops the work leaves no text in a session */
         if (status != TLEG_OK && *tleg_session_get_error(m->session[m->form][i]))
             return tleg_fail(context, status, "%s", tleg_session_get_error(m->session[m->form][i]));
@@ -171,7 +179,7 @@ static tleg_status measure_all(tleg_context *context, const bool wanted[TLEG_FOR
 tleg_status tleg_expander_measure(tleg_context *context, const tleg_expander *e, int32_t batch, const bool wanted[TLEG_FORMS],
                                   struct tleg_timing timing[TLEG_FORMS]) {
     const int32_t deeper = e->least_depth + LAYERS_BETWEEN;
-    struct measuring m = {.depth = {e->least_depth, deeper < TLEG_MAX_DEPTH ? deeper : TLEG_MAX_DEPTH},
+    struct measuring m = {.runs.depth = {e->least_depth, deeper < TLEG_MAX_DEPTH ? deeper : TLEG_MAX_DEPTH},
                           .batch = batch,
                           .alone = tleg_team_lanes(context->team) == 1};
     tleg_status status = make_room(context, e, &m);
@@ -181,6 +189,6 @@ tleg_status tleg_expander_measure(tleg_context *context, const tleg_expander *e,
     if (status == TLEG_OK)
         status = measure_all(context, wanted, &m, timing);
     close_all(&m);
-    tleg_release(&context->allocator, m.ms[0], m.bytes);
+    tleg_release(&context->allocator, m.runs.ms[0], m.bytes);
     return status;
 }

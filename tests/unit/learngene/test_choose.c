@@ -414,16 +414,15 @@ static double run_on(struct machine *machine, double work) {
 enum { TIMES = 2000 };
 static void measure_on(struct machine *machine, double fixed, double layer, struct tleg_timing *timing) {
     static double first[TIMES], second[TIMES];
-    double *const ms[2] = {first, second};
-    double least[2] = {HUGE_VAL, HUGE_VAL};
-    static const int32_t depth[2] = {1, 7};
-    int32_t runs = 0;
-    for (const double end = machine->now + 200; machine->now < end && runs < TIMES; runs++)
+    struct tleg_runs runs = {.depth = {1, 7}, .ms = {first, second}};
+    int32_t turn = 0;
+    tleg_runs_begin(&runs);
+    for (const double end = machine->now + 200; machine->now < end && turn < TIMES; turn++)
         for (int i = 0; i < 2; i++) {
-            ms[i][runs] = run_on(machine, fixed + depth[i] * layer);
-            least[i] = fmin(least[i], ms[i][runs]);
+            const double ms = run_on(machine, fixed + runs.depth[i] * layer);
+            tleg_runs_add(&runs, i, turn, ms, ms);
         }
-    tleg_timing_fit(depth, ms, least, runs, timing);
+    tleg_timing_fit(&runs, turn, timing);
 }
 
 /* Whatever the other thread does, a budget for twelve layers gives twelve, or at most one more or less. */
@@ -454,16 +453,37 @@ static void times_hold_while_another_thread_burns_the_processor(void **state) {
 
 static void odd_times_give_no_nonsense(void **state) {
     (void)state;
-    static const int32_t depths[2][2] = {{1, 7}, {1024, 1024}};
     double shallow[3] = {5, 4, 6}, deep[3] = {3, 2, 9}; /* the deeper one was quicker */
-    double *const ms[2] = {shallow, deep};
-    static const double least[2] = {4, 2};
+    struct tleg_runs runs = {.depth = {1, 7}, .ms = {shallow, deep}, .least = {4, 2}};
     struct tleg_timing timing;
-    tleg_timing_fit(depths[0], ms, least, 3, &timing);
+    tleg_timing_fit(&runs, 3, &timing);
     assert_true(timing.per_layer == 0 && timing.fixed == 4);
-    assert_true(fabs(timing.spread - 0.5) < 1e-12);    /* 3 over 2, which is more than 5 over 4 */
-    tleg_timing_fit(depths[1], ms, least, 3, &timing); /* nothing deeper can be run */
+    assert_true(fabs(timing.spread - 0.5) < 1e-12); /* 3 over 2, which is more than 5 over 4 */
+    runs.depth[0] = runs.depth[1] = TLEG_MAX_DEPTH; /* nothing deeper can be run */
+    tleg_timing_fit(&runs, 3, &timing);
     assert_true(timing.per_layer == 0 && timing.fixed == 4 && timing.runs == 3);
+}
+
+/* Where both forms run, the one that is less sure is told; where one runs, it alone. */
+static void a_cost_is_as_sure_as_its_less_sure_form(void **state) {
+    (void)state;
+    static const struct tleg_timing none = {0}, calm = {1, 2, 0.25, 40}, rough = {3, 4, 0.5, 20};
+    static const struct {
+        const struct tleg_timing *expanded, *elastic;
+        double spread;
+        int32_t runs;
+    } costs[] = {{&calm, &rough, 0.5, 20}, {&rough, &calm, 0.5, 20}, {&calm, &none, 0.25, 40}, {&none, &rough, 0.5, 20}};
+    for (size_t k = 0; k < sizeof costs / sizeof *costs; k++) {
+        const struct tleg_timing timing[TLEG_FORMS] = {
+            [TLEG_FORM_EXPANDED] = *costs[k].expanded, [TLEG_FORM_ELASTIC] = *costs[k].elastic};
+        tleg_cost cost;
+        tleg_cost_take_timings(timing, &cost);
+        assert_true(cost.ms_fixed == costs[k].expanded->fixed && cost.ms_per_layer == costs[k].expanded->per_layer);
+        assert_true(cost.ms_elastic_fixed == costs[k].elastic->fixed);
+        assert_true(cost.ms_elastic_per_layer == costs[k].elastic->per_layer);
+        assert_true(cost.spread == costs[k].spread);
+        assert_int_equal(cost.runs, costs[k].runs);
+    }
 }
 
 /* ---- and on this one ---- */
@@ -525,6 +545,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(wrong_budgets_are_refused),
         cmocka_unit_test(times_hold_while_another_thread_burns_the_processor),
         cmocka_unit_test(odd_times_give_no_nonsense),
+        cmocka_unit_test(a_cost_is_as_sure_as_its_less_sure_form),
         cmocka_unit_test(depths_for_a_time_stay_near_each_other),
     };
     return cmocka_run_group_tests(tests, prepare, clean);

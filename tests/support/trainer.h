@@ -172,7 +172,7 @@ static inline struct flat trainer_values(tleg_context *context, const tleg_train
 }
 
 static inline bool flat_same(const struct flat *a, const struct flat *b) {
-    return a->count == b->count && memcmp(a->values, b->values, a->count * sizeof(float)) == 0;
+    return a->values && b->values && a->count == b->count && memcmp(a->values, b->values, a->count * sizeof(float)) == 0;
 }
 
 static inline double flat_distance(const struct flat *a, const struct flat *b) {

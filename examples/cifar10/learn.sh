@@ -16,10 +16,9 @@ mkdir -p "$out"
 mean=0.4914,0.4822,0.4465 std=0.2470,0.2435,0.2616
 pictures="--data $data/train --val-every 10 --batch 128 --augment light"
 shape="--dim 128 --heads 4 --hidden 256 --image 32 --patch 4 --classes 10 --count 8 --curve chebyshev"
-steps="--optimiser muon --lr-absolute --lr 1e-3 --weight-decay 0.05 --clip 1 --smoothing 0 --dtype bf16"
-taught="--alpha 0.9 --tau 2 --data-seed 0"
+steps="--recipe deit --optimiser muon --lr-absolute --weight-decay 0.05 --clip 1 --smoothing 0 --dtype bf16"
 
-# ---- the teacher: OUT/teacher.pt, its log ----
+# ---- two teachers: OUT/one.pt, OUT/two.pt, their logs ----
 # teach NAME [OPTION...]: OUT/NAME.pt
 teach() {
     name=$1
@@ -27,34 +26,46 @@ teach() {
     "$python" "$teachers/train_cnn.py" --data "$data/train" --val-every 10 --threads "$threads" "$@" -o "$out/$name.pt" >>"$out/$name.jsonl"
     tail -n 1 "$out/$name.jsonl"
 }
-teach first --epochs 18 --cutmix 0
-teach teacher --start "$out/first.pt" --epochs 26 --rate 0.9
+teach plain --epochs 18 --cutmix 0
+teach one --start "$out/plain.pt" --epochs 26 --rate 0.9
+# the shipped gene's had half of the batches mixed for seven epochs, then a quarter
+teach two --epochs 16 --batch 1000 --muon 0.2 --smoothing 0.1 --cutmix 0.25
 
-# ---- what it says of mixed pictures, and of pictures as they are: OUT/mixed.rec, OUT/plain.rec ----
-# record NAME EPOCHS CUTMIX
+# ---- what they say of mixed pictures, and of pictures as they are: OUT/one-mixed.rec, OUT/one-plain.rec ... ----
+# record TEACHER NAME EPOCHS CUTMIX
 record() {
-    [ ! -s "$out/$1.rec" ] || return 0
-    serve="exec '$python' '$teachers/serve.py' --module '$teachers/train_cnn.py:load' --checkpoint '$out/teacher.pt' --bf16"
-    "$tleg" record --teacher-command "$serve" $pictures --image 32 --mean $mean --std $std --epochs "$2" --cutmix "$3" --seed 0 \
-        --threads "$threads" --resume -o "$out/$1.rec"
+    [ ! -s "$out/$1-$2.rec" ] || return 0
+    serve="exec '$python' '$teachers/serve.py' --module '$teachers/train_cnn.py:load' --checkpoint '$out/$1.pt' --bf16"
+    "$tleg" record --teacher-command "$serve" $pictures --image 32 --mean $mean --std $std --epochs "$3" --cutmix "$4" --seed 0 \
+        --threads "$threads" --resume -o "$out/$1-$2.rec"
 }
-record mixed 16 1
-record plain 5 0
+for teacher in one two; do
+    record $teacher mixed 16 1
+    record $teacher plain 5 0
+done
 
-# ---- the gene: OUT/gene.safetensors, the logs of its four parts ----
+# ---- the gene: OUT/gene.safetensors, the logs of its parts ----
 # learn FROM NAME [OPTION...]: OUT/NAME.safetensors
 learn() {
     from=$1 name=$2
     shift 2
-    "$tleg" distill --from "$out/$from.safetensors" $pictures $steps $taught "$@" --threads "$threads" --log "$out/$name.jsonl" \
+    "$tleg" distill --from "$out/$from.safetensors" --data "$data/train" $steps --tau 2 "$@" --threads "$threads" --log "$out/$name.jsonl" \
         --resume -o "$out/$name.safetensors"
 }
 [ -s "$out/fresh.safetensors" ] || "$tleg" new $shape --mean $mean --std $std --seed 1 -o "$out/fresh.safetensors"
-mixed="--recorded $out/mixed.rec --views 16 --cutmix 1 --val-depths 2,4,8,12"
-learn fresh shallow $mixed --depths 2-8 --epochs 10 --warmup-steps 200 --decay-epochs 0 --seed 1
-learn shallow deep $mixed --depths 4-12 --epochs 41 --warmup-steps 50 --decay-epochs 0 --ema 0.998 --seed 2
-learn deep settled $mixed --depths 3-12 --epochs 6 --warmup-steps 20 --decay-epochs 5 --lr-end 3e-4 --ema 0.998 --seed 6
-learn settled learned --recorded "$out/plain.rec" --views 5 --cutmix 0 --val-depths 3,4,8,12 --depths 3-12 --epochs 5 --lr 3e-4 \
-    --warmup-steps 20 --decay-epochs 4 --ema 0.998 --seed 7
-"$tleg" store "$out/learned.safetensors" --dtype bf16 -o "$out/gene.safetensors"
+# first from teacher one and labels
+mixed="--recorded $out/one-mixed.rec --alpha 0.9 --views 16 --val-depths 2,4,8,12"
+learn fresh shallow $mixed --depths 2-8 --epochs 10 --lr 1e-3 --warmup-steps 200 --decay-epochs 0 --seed 1
+learn shallow deep $mixed --depths 4-12 --epochs 41 --lr 1e-3 --warmup-steps 50 --decay-epochs 0 --ema 0.998 --seed 2
+learn deep settled $mixed --depths 3-12 --epochs 6 --lr 1e-3 --warmup-steps 20 --decay-epochs 5 --lr-end 3e-4 --ema 0.998 --seed 6
+learn settled learned --recorded "$out/one-plain.rec" --alpha 0.9 --val-depths 3,4,8,12 --depths 3-12 --epochs 5 --lr 3e-4 --warmup-steps 20 \
+    --decay-epochs 4 --ema 0.998 --seed 7
+# then from teacher two alone
+[ -s "$out/half.safetensors" ] || "$tleg" store "$out/learned.safetensors" --dtype bf16 -o "$out/half.safetensors"
+mixed="--recorded $out/two-mixed.rec --alpha 1 --teacher-mean images --views 16 --ema 0.998"
+learn half deep2 $mixed --val-depths 2,4,8,12 --depths 4-12 --epochs 10 --lr 1e-3 --warmup-steps 50 --decay-epochs 0 --seed 11
+learn deep2 settled2 $mixed --val-depths 3,4,8,12 --depths 3-12 --epochs 27 --lr 1e-3 --warmup-steps 20 --decay-epochs 26 --lr-end 2e-4 --seed 12
+learn settled2 learned2 --recorded "$out/two-plain.rec" --alpha 1 --teacher-mean images --val-depths 3,4,8,12 --depths 3-12 --epochs 5 --lr 2e-4 \
+    --warmup-steps 20 --decay-epochs 4 --ema 0.998 --seed 13
+"$tleg" store "$out/learned2.safetensors" --dtype bf16 -o "$out/gene.safetensors"
 "$tleg" eval "$out/gene.safetensors" --depth 2-12 --data "$data/train" --val-every 10 --threads "$threads" --write-scores

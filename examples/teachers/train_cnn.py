@@ -30,6 +30,7 @@ from serve import multiplies_bf16
 
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)
+WIDTHS = (64, 256, 256)
 
 
 class Whiten(nn.Conv2d):
@@ -95,7 +96,7 @@ class Group(nn.Module):
 class Teacher(nn.Module):
     """Prepared images (B, 3, 32, 32) to logits (B, classes)."""
 
-    def __init__(self, classes=10, widths=(64, 256, 256)):
+    def __init__(self, classes, widths):
         super().__init__()
         self.whiten = Whiten()
         self.groups = nn.Sequential(*(Group(i, o) for i, o in zip((24, *widths), widths)))
@@ -109,7 +110,7 @@ class Teacher(nn.Module):
 def load(path):
     """A trained teacher from the file that this program wrote."""
     saved = torch.load(path, map_location='cpu')
-    teacher = Teacher(saved['classes'])
+    teacher = Teacher(saved['classes'], saved.get('widths', WIDTHS))
     teacher.load_state_dict(saved['average'])
     return teacher.eval()
 
@@ -176,6 +177,8 @@ def main():
     parser.add_argument('--muon', type=float, metavar='RATE', help='move the filters by Muon, at this peak rate')
     parser.add_argument('--decay', type=float, default=1.3e-3)
     parser.add_argument('--smoothing', type=float, default=0.0)
+    parser.add_argument('--widths', type=lambda text: tuple(map(int, text.split(','))), default=WIDTHS, metavar='A,B,C',
+                        help='filters of the three groups (64,256,256)')
     parser.add_argument('--cutmix', type=float, default=0.5, help='share of the batches that are mixed')
     parser.add_argument('--start', type=Path, help='begin with the weights of this teacher')
     parser.add_argument('--threads', type=int, default=os.cpu_count())
@@ -187,7 +190,7 @@ def main():
     bf16 = multiplies_bf16()
     (images, labels), validation = read(args.data, args.val_every, args.output.with_suffix('.npz'))
     torch.manual_seed(args.seed)
-    model = Teacher(int(labels.max()) + 1).to(memory_format=torch.channels_last)
+    model = Teacher(int(labels.max()) + 1, args.widths).to(memory_format=torch.channels_last)
     model.whiten.measure(images[:5000])
     model.whiten.weight.requires_grad_(False)
     if args.start:
@@ -256,7 +259,8 @@ def main():
         score = accuracy(model, *validation, bf16)
         partial = args.output.with_suffix('.part')
         torch.save({'model': model.state_dict(), 'average': average,
-                    'optimisers': [optimiser.state_dict() for optimiser in optimisers], 'epoch': epoch + 1, 'classes': model.head.out_features, 'accuracy': score}, partial)
+                    'optimisers': [optimiser.state_dict() for optimiser in optimisers], 'epoch': epoch + 1, 'classes': model.head.out_features, 'widths': args.widths,
+                    'accuracy': score}, partial)
         partial.replace(args.output)
         print(json.dumps({'epoch': epoch + 1, 'loss': round(float(np.mean(losses)), 4), 'accuracy': score,
                           'seconds': round(time.time() - started, 1)}), flush=True)

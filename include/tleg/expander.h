@@ -84,9 +84,9 @@ typedef struct tleg_budget {
     const tleg_cost *cost; /* milliseconds measured earlier, of what this holding runs: nothing is measured (NULL). With this
                               batch, of an expander of the same network, element type and image, on as many threads, at this
                               level, on a machine like this: bytes_fixed, bytes_per_layer and bytes_elastic, where they are
-                              not 0, are compared, and others refused (ARGUMENT), as they may be after an update of the
-                              library, and as the file's texts (labels, metadata, scores) count in the first and the
-                              last: measure anew, or leave them 0 */
+                              not 0, are compared, and others refused (ARGUMENT): also after an update of the library,
+                              or where the file has other texts (labels, metadata, scores), which count in the first
+                              and the last. Measure anew then, or leave these two 0 */
     const tleg_scores *scores; /* for tleg_expander_get_best, in place of the file's (NULL) */
 } tleg_budget;
 

@@ -8,13 +8,13 @@ static void TLEG_CALL on_log(void *host, const char *text) {
     tool_note((const struct invocation *)host, "%s", text);
 }
 
-static void refuse_level(const struct invocation *call) {
+int tool_refuse_level(const struct invocation *call) {
     char has[128] = "";
     const char *name;
     size_t length = 0;
     for (int32_t i = 0; length < sizeof has && tleg_cpu_level(i, &name) != 0; i++)
         length += (size_t)snprintf(has + length, sizeof has - length, "%s%s", i ? ", " : "", name);
-    tool_fail(call, "--level %s: this build and machine have %s", tleg_level_name(call->level), has);
+    return tool_fail(call, "--level %s: this build and machine have %s", tleg_level_name(call->level), has);
 }
 
 /* Where only that can be faster. */
@@ -54,7 +54,7 @@ tleg_context *tool_context_with(const struct invocation *call, const tleg_contex
     options.error_text_bytes = sizeof text;
     tleg_status status = tleg_context_create(&options, &context);
     if (status == TLEG_ERROR_UNSUPPORTED && call->level != TLEG_LEVEL_BEST)
-        refuse_level(call);
+        tool_refuse_level(call);
     else if (status != TLEG_OK)
         tool_fail(call, "%s", text);
     return context;

@@ -9,4 +9,7 @@ tleg_context *tool_context(const struct invocation *call);
 /* The same with options of the verb's own; what the call says about level, threads and notes is filled in. */
 tleg_context *tool_context_with(const struct invocation *call, const tleg_context_options *own);
 
+/* Says which levels there are, where the one that the call asks for is not. EXIT_FAILED. */
+int tool_refuse_level(const struct invocation *call);
+
 #endif

@@ -80,7 +80,7 @@ static int read_gene(const struct invocation *call, tleg_context *context, const
 }
 
 /* Earlier versions said it by the scores alone. */
-static bool tells_features(const tleg_file *file, const tleg_config *config) {
+bool source_tells_features(const tleg_file *file, const tleg_config *config) {
     const char *tells = tleg_file_get_metadata(file, HEAD_TELLS);
     return (tells && strcmp(tells, HEAD_FEATURES) == 0) ||
            (config->scores && config->scores->on && strcmp(config->scores->on, TLEG_SCORES_ON_FEATURES) == 0);
@@ -93,7 +93,7 @@ int source_read(const struct invocation *call, tleg_context *context, const char
     if (code == EXIT_DONE)
         code =
             source_is_gene(file) ? read_gene(call, context, file, source) : read_model(call, context, file, expansion, source);
-    source->features = code == EXIT_DONE && tells_features(file, &source->config);
+    source->features = code == EXIT_DONE && source_tells_features(file, &source->config);
     return code;
 }
 
@@ -191,7 +191,7 @@ int source_open_kept(const struct invocation *call, tleg_context *context, const
     if (code == EXIT_DONE)
         code =
             gene ? read_expander(call, context, *file, expansion, source) : read_model(call, context, *file, expansion, source);
-    source->features = code == EXIT_DONE && tells_features(*file, &source->config);
+    source->features = code == EXIT_DONE && source_tells_features(*file, &source->config);
     return code == EXIT_DONE && !gene ? check_model(call, expansion, source) : code;
 }
 

@@ -57,6 +57,7 @@ struct source {
 /* The owner's key by which a file says what its head tells, where that is not classes. */
 #define HEAD_TELLS "head_tells"
 #define HEAD_FEATURES "features"
+bool source_tells_features(const tleg_file *file, const tleg_config *config); /* what source.features says, of an open file */
 
 /* The same for the library, but for the depth. */
 tleg_expander_options expansion_options(const struct expansion *expansion);

@@ -76,8 +76,7 @@ static int lengthen(struct state *state, const char *path) {
 
 /* A run that is made longer records more, and one that is made shorter has more than it needs. */
 static int settle_length(struct state *state, const char *path, bool part) {
-    const int64_t epochs = (int64_t)json_integer_value(json_object_get(recording_settings(state->teacher.recording), "epochs")),
-                  wanted = training_recorded_epochs(state);
+    const int64_t epochs = (int64_t)recording_epochs(state->teacher.recording), wanted = training_recorded_epochs(state);
     if (epochs < wanted && !part)
         return lengthen(state, path);
     if (epochs < wanted || (epochs > wanted && !state->options->record))

@@ -337,6 +337,10 @@ const json_t *recording_settings(const struct recording *recording) {
     return recording->settings;
 }
 
+uint64_t recording_epochs(const struct recording *recording) {
+    return recording->epochs;
+}
+
 uint64_t recording_blocks(const struct recording *recording) {
     return recording->blocks;
 }

@@ -24,6 +24,7 @@ struct recording *recording_open(const char *path, char error[RECORDING_ERROR]);
 void recording_close(struct recording *recording); /* NULL is allowed */
 
 const json_t *recording_settings(const struct recording *recording);
+uint64_t recording_epochs(const struct recording *recording);
 uint64_t recording_blocks(const struct recording *recording); /* of the whole recording */
 uint64_t recording_bytes(const struct recording *recording);  /* of the file when it is whole */
 uint64_t recording_done(const struct recording *recording);   /* blocks that are there: the first ones */

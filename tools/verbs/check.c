@@ -126,17 +126,18 @@ static int check_blas(const struct invocation *call, struct state *state, bool *
 }
 
 static int check_levels(const struct invocation *call, struct state *state) {
-    tleg_context *asked = tool_context(call); /* refuses a level that is not there */
-    int code = asked ? EXIT_DONE : EXIT_FAILED;
-    bool right = true;
+    int code = EXIT_DONE;
+    bool right = true, found = false;
     int32_t level;
     const char *name;
-    tleg_context_free(asked);
     for (int32_t i = 0; code == EXIT_DONE && (level = tleg_cpu_level(i, &name)) != 0; i++) {
         if (call->level && call->level != level)
             continue;
         code = check_level(call, state, level, name, &right);
+        found = true;
     }
+    if (!found)
+        return tool_refuse_level(call);
     if (code == EXIT_DONE && !call->level && call->gemm != TLEG_GEMM_OWN)
         code = check_blas(call, state, &right);
     return code == EXIT_DONE ? say_end(call, right) : code;

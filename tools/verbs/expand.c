@@ -7,7 +7,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 struct options {
     struct expansion expansion;
@@ -46,10 +45,9 @@ static int say_written(const struct invocation *call, const struct options *opti
     return report_print(call, &report);
 }
 
-static bool tells_features(const struct invocation *call, tleg_context *context) {
+static bool tells_features(const struct invocation *call, tleg_context *context, const tleg_config *gene) {
     tleg_file *file = source_file(call, context, call->operands[0]);
-    const char *tells = file ? tleg_file_get_metadata(file, HEAD_TELLS) : NULL;
-    const bool features = tells && strcmp(tells, HEAD_FEATURES) == 0;
+    const bool features = file && source_tells_features(file, gene);
     tleg_file_free(file);
     return features;
 }
@@ -63,7 +61,7 @@ static int write_model(const struct invocation *call, tleg_context *context, con
         return tool_fail_context(call, context);
     const bool fresh = options->classes && options->classes != config.classes; /* whatever the gene's head told */
     const tleg_save_options how = {
-        .struct_size = sizeof how, .pairs = fresh && tells_features(call, context), .keys_and_values = classes};
+        .struct_size = sizeof how, .pairs = fresh && tells_features(call, context, &config), .keys_and_values = classes};
     double start = measure_ms();
     tleg_status status = tleg_expander_expand(context, expander, options->expansion.depth, &model);
     double ms = measure_ms() - start;

@@ -126,7 +126,7 @@ const struct verb verb_learn = {
         "DIR holds a folder of pictures for each class; the folders' names become the labels. What comes out is a\n"
         "learngene of these classes, which serves every depth of the range untuned. It is what tleg distill makes with\n"
         "--sandwich, with other defaults: --epochs 20, --in-place 1, --keep best, --val-every 10 where there is no\n"
-        "--val, and --val-depths all of a range of at most 32 depths.\n"
+        "--val and no --recorded, and --val-depths all of a range of at most 32 depths.\n"
         "\n"
         "What is learned\n"
         "  --from GENE         the learngene to begin with; if the data's classes differ from its own, its head starts fresh\n"

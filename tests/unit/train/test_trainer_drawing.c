@@ -340,11 +340,6 @@ static tleg_status TLEG_CALL look(void *host, int64_t batch, const float *noised
     return TLEG_OK;
 }
 
-static tleg_status TLEG_CALL reduce_nothing(void *host, float *values, size_t count) {
-    (void)host, (void)values, (void)count;
-    return TLEG_OK;
-}
-
 static void noise_of(int32_t rank, struct seen *seen) {
     const struct drawn *d = &drawn[0];
     struct drawn_input in = drawn_read(plain, d);
@@ -357,7 +352,7 @@ static void noise_of(int32_t rank, struct seen *seen) {
     options.noise_teacher_host = seen;
     options.rank = rank;
     options.ranks = 2;
-    options.all_reduce = reduce_nothing;
+    options.all_reduce = trainer_reduce_nothing;
     tleg_trainer *trainer = open_trainer(plain, d, &options);
     OK_TRAINER(trainer, tleg_trainer_backward(trainer, &batch, NULL));
     tleg_trainer_free(trainer);

@@ -429,56 +429,37 @@ static float *weights_on_pool(tleg_context *context, const tleg_trainer *trainer
     return copy;
 }
 
-static void an_update_that_failed_before_it_began_is_made_again(void **state) {
-    (void)state;
-    float *weights[2];
-    size_t bytes = 0;
-    for (int fails = 0; fails < 2; fails++) {
-        struct failing pool;
-        tleg_context *context = NULL;
-        tleg_trainer *trainer = open_on_pool(&pool, NULL, &context);
-        pass_on_pool(trainer);
-        if (fails) {
-            pool.good = 0; /* the norm of the gradient */
-            assert_int_equal(tleg_trainer_update(trainer, 1e-2), TLEG_ERROR_MEMORY);
-            trainer_says(tleg_trainer_get_error(trainer), "parallel");
-            assert_int_equal(tleg_trainer_get_steps(trainer), 0);
-        }
-        OK_TRAINER(trainer, tleg_trainer_update(trainer, 1e-2));
-        assert_int_equal(tleg_trainer_get_steps(trainer), 1);
-        weights[fails] = weights_on_pool(context, trainer, &bytes);
-        tleg_trainer_free(trainer);
-        tleg_context_free(context);
-    }
-    assert_memory_equal(weights[0], weights[1], bytes);
-    free(weights[0]);
-    free(weights[1]);
-}
-
 static tleg_status TLEG_CALL reduce_alone(void *host, float *values, size_t count) {
     (void)host;
     return values && count ? TLEG_OK : TLEG_ERROR_ARGUMENT;
 }
 
-/* Gradients are summed over the ranks then, and must not be a second time. */
-static void an_update_that_failed_after_an_all_reduce_needs_its_gradients_anew(void **state) {
-    (void)state;
+/* Before anything is changed: the norm of the gradient is what the pool fails at. Gradients that were summed over the ranks by
+ * then must not be a second time. */
+static void fail_before_it_begins(struct failing *pool, tleg_trainer *trainer, bool reduced) {
+    pool->good = 0;
+    assert_int_equal(tleg_trainer_update(trainer, 1e-2), TLEG_ERROR_MEMORY);
+    trainer_says(tleg_trainer_get_error(trainer), "parallel");
+    if (reduced) {
+        assert_int_equal(tleg_trainer_update(trainer, 1e-2), TLEG_ERROR_STATE);
+        trainer_says(tleg_trainer_get_error(trainer), "tleg_trainer_forget");
+        tleg_trainer_forget(trainer);
+        pass_on_pool(trainer);
+    }
+    assert_int_equal(tleg_trainer_get_steps(trainer), 0);
+}
+
+/* A step with a failure on the way and one without come to the same weights. */
+static void failed_updates_change_nothing(tleg_all_reduce_fn reduce) {
     float *weights[2];
     size_t bytes = 0;
     for (int fails = 0; fails < 2; fails++) {
         struct failing pool;
         tleg_context *context = NULL;
-        tleg_trainer *trainer = open_on_pool(&pool, reduce_alone, &context);
+        tleg_trainer *trainer = open_on_pool(&pool, reduce, &context);
         pass_on_pool(trainer);
-        if (fails) {
-            pool.good = 0; /* the norm of the gradient */
-            assert_int_equal(tleg_trainer_update(trainer, 1e-2), TLEG_ERROR_MEMORY);
-            assert_int_equal(tleg_trainer_update(trainer, 1e-2), TLEG_ERROR_STATE);
-            trainer_says(tleg_trainer_get_error(trainer), "tleg_trainer_forget");
-            assert_int_equal(tleg_trainer_get_steps(trainer), 0);
-            tleg_trainer_forget(trainer);
-            pass_on_pool(trainer);
-        }
+        if (fails)
+            fail_before_it_begins(&pool, trainer, reduce != NULL);
         OK_TRAINER(trainer, tleg_trainer_update(trainer, 1e-2));
         assert_int_equal(tleg_trainer_get_steps(trainer), 1);
         weights[fails] = weights_on_pool(context, trainer, &bytes);
@@ -488,6 +469,16 @@ static void an_update_that_failed_after_an_all_reduce_needs_its_gradients_anew(v
     assert_memory_equal(weights[0], weights[1], bytes);
     free(weights[0]);
     free(weights[1]);
+}
+
+static void an_update_that_failed_before_it_began_is_made_again(void **state) {
+    (void)state;
+    failed_updates_change_nothing(NULL);
+}
+
+static void an_update_that_failed_after_an_all_reduce_needs_its_gradients_anew(void **state) {
+    (void)state;
+    failed_updates_change_nothing(reduce_alone);
 }
 
 static void an_update_that_failed_within_leaves_a_trainer_that_only_loads(void **state) {

@@ -223,18 +223,13 @@ static void take_losses(const struct grad_case *c, const tleg_trainer_options *o
     tleg_trainer_free(trainer);
 }
 
-static tleg_status TLEG_CALL reduce_nothing(void *host, float *values, size_t count) {
-    (void)host, (void)values, (void)count;
-    return TLEG_OK;
-}
-
 static void ranks_drop_paths_of_their_own_at_the_same_depths(void **state) {
     (void)state;
     struct trainer_data data;
     const struct grad_case *c = open_case("mean-4", &data);
     tleg_trainer_options options = trainer_busy_options(c);
     options.ranks = 3;
-    options.all_reduce = reduce_nothing;
+    options.all_reduce = trainer_reduce_nothing;
     options.drop_path = 0.5;
     tleg_train_loss losses[4][6];
     for (int32_t rank = 0; rank < 4; rank++) {

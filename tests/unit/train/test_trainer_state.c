@@ -69,18 +69,13 @@ static void refuses(const char *path, const struct grad_case *c, const tleg_trai
     tleg_trainer_free(trainer);
 }
 
-static tleg_status TLEG_CALL reduce_nothing(void *host, float *values, size_t count) {
-    (void)host, (void)values, (void)count;
-    return TLEG_OK;
-}
-
 static void another_configuration_is_refused_by_its_word(void **state) {
     (void)state;
     const struct grad_case *c = find("mean-4");
     struct trainer_data data;
     trainer_data_open(plain, c->images, &data);
     tleg_trainer_options options = trainer_busy_options(c), other;
-    options.all_reduce = reduce_nothing; /* which of several ranks there has to be */
+    options.all_reduce = trainer_reduce_nothing; /* which of several ranks there has to be */
     tleg_trainer *trainer = trainer_open(plain, c, &options);
     trainer_steps(trainer, &data.batch, 2);
     char path[512];
@@ -391,7 +386,7 @@ static void a_setup_of_any_length_is_kept_whole(void **state) {
                                     .freeze = TLEG_PART_NORM,
                                     .teacher_mean = TLEG_TEACHER_MEAN_OVER_IMAGES,
                                     .seed = UINT64_MAX,
-                                    .all_reduce = reduce_nothing,
+                                    .all_reduce = trainer_reduce_nothing,
                                     .ranks = 1000};
     tleg_learngene *gene = NULL;
     OK(plain, tleg_learngene_create(plain, &config, 1, &gene));

@@ -46,7 +46,7 @@ pictures() {
 }
 
 : >"$results"
-[ -n "$(pictures | head -n 1)" ] || { echo "measure.sh: $data: expected CLASS/image folders, found no JPEG or PNG file" >&2; exit 1; }
+[ -n "$(pictures -print | head -n 1)" ] || { echo "measure.sh: $data: expected CLASS/image folders, found no JPEG or PNG file" >&2; exit 1; }
 keep info 0 "$tleg" info "$gene" --json
 classes=$(grep -o '"classes":[0-9]*' "$results" | cut -d: -f2)
 fact processor "$(processor)"

@@ -196,8 +196,9 @@ static bool write_settings(struct recording *recording, char error[RECORDING_ERR
 /* ---- blocks ---- */
 
 static bool make_room(struct recording *recording, char error[RECORDING_ERROR]) {
-    if (!recording->block)
-        recording->block = malloc(block_bytes(recording));
+    const size_t bytes = block_bytes(recording);
+    if (!recording->block && bytes > 0) /* which it is, of sizes that were checked */
+        recording->block = malloc(bytes);
     return recording->block || fail(recording, error, "out of memory");
 }
 

@@ -670,10 +670,10 @@ try 1 check --level $absent_level
 says err "this build and machine have"
 
 # ---- what a model does not have ----
-for words in "--depths 3-12" '--schedule {"qkv":[[4,true]]}'; do
-    try 2 convert m.st $words -o x.st
-    says err "m.st is a model: --schedule and --depths are of a learngene"
-done
+try 2 convert m.st --depths 3-12 -o x.st
+says err "m.st is a model: --schedule and --depths are of a learngene"
+try 2 convert m.st --schedule '{"qkv":[[4,true]]}' -o x.st
+says err "m.st is a model: --schedule and --depths are of a learngene"
 absent x.st
 # ---- other classes: a fresh head ----
 try 0 expand named.st --depth 2 --dtype bf16 -o named2.st

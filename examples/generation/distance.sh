@@ -5,12 +5,13 @@
 #     sh examples/generation/distance.sh GENE REAL OTHER OUT        REAL, OTHER: folders of pictures, none in both; OUT: what is drawn
 #
 # A run that was stopped goes on by the same line. Needs the command tleg (TLEG=path, or on PATH). THREADS: all cores. 500 pictures (EACH
-# of ten labels: 50) in 20 STEPS; features by examples/cifar10's learngene at depth 12.
+# of ten labels: 50) in 20 STEPS; features at depth 12 by the learngene FEATURES: examples/cifar10's. The page's figures were made with
+# `half` of examples/cifar10/learn.sh.
 set -eu
 [ $# -eq 4 ] || { echo "usage: distance.sh GENE REAL OTHER OUT" >&2; exit 2; }
 gene=$1 real=$2 other=$3 out=$4
 tleg=${TLEG:-tleg} threads=${THREADS:-$(getconf _NPROCESSORS_ONLN)} each=${EACH:-50} steps=${STEPS:-20}
-features=$(dirname "$0")/../cifar10/learngene.safetensors
+features=${FEATURES:-$(dirname "$0")/../cifar10/learngene.safetensors}
 count=$((10 * each))
 mkdir -p "$out"
 apart() { # NAME A B

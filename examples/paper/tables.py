@@ -216,27 +216,29 @@ def costs(results):
     c, s = Costs(results), results.settings
     if not c.whole:
         return NOT_RUN
-    depths, end, seeds = s["depths"], s["epochs"], len(s["seeds"])
+    depths, end = s["depths"], s["epochs"]
 
-    def row(title, stored, passes, values, fewest):
-        top1 = [value for value in values if value]
-        mean = cell([sum(one) / len(one) for one in zip(*top1)], seeds) if len(top1) == len(depths) else ""
-        return [title, number(stored), f"{passes / 1e6:.0f}", f"{passes / c.rate / 3600:.2f}", mean, fewest]
+    def row(title, stored, passes, of, fewest):
+        by_seed = [[value for depth in depths for value in of(results.among([seed]), depth)] for seed in s["seeds"]]
+        means = [sum(values) / len(values) for values in by_seed if len(values) == len(depths)]
+        return [title, number(stored), f"{passes / 1e6:.0f}", f"{passes / c.rate / 3600:.2f}", cell(means, len(s["seeds"])), fewest]
 
     def gene_row(title, epochs, recipe=""):
-        values = [results.tuned("gene2", depth, epochs) if epochs else results.untuned("gene2", depth, recipe) for depth in depths]
+        def of(some, depth):
+            return some.tuned("gene2", depth, epochs) if epochs else some.untuned("gene2", depth, recipe)
+
         gene = c.of_gene("layer_passes", recipe)
         fewest = [c.cheaper_from(gene, epochs, separate) for separate in (end, 2 * end)]
         words = " / ".join("never" if n is None else str(n) for n in fewest)
-        return row(title, c.of_gene("numbers", recipe), gene + c.passes(epochs), values, words)
+        return row(title, c.of_gene("numbers", recipe), gene + c.passes(epochs), of, words)
 
     rows = [gene_row("gene, untuned", 0)]
     rows += [gene_row(f"gene, each depth tuned for {epochs}", epochs) for epochs in (*s["few_epochs"], end)]
     if c.of_gene("numbers", "long"):
         rows.append(gene_row(f"gene of {plan.by_recipe(s, 'long')['gene_epochs']} epochs, untuned", 0, "long"))
     for epochs in (end, 2 * end):
-        values = [results.tuned("random", depth, epochs) for depth in depths]
-        rows.append(row(f"separate models, {epochs} epochs", c.numbers(), c.passes(epochs), values, ""))
+        rows.append(row(f"separate models, {epochs} epochs", c.numbers(), c.passes(epochs),
+                        lambda some, depth, epochs=epochs: some.tuned("random", depth, epochs), ""))
     return markdown(["for depths 3 to 12", "numbers stored", "million layer passes", "hours",
                      "mean top-1 at " + ", ".join(map(str, depths)),
                      f"cheaper from so many models on (than {end} / {2 * end} epochs each)"], rows)

@@ -143,6 +143,17 @@ same once.md docs/experiments.md
 ends 0 tables --results nowhere --docs docs
 must grep -q "^not run yet" docs/experiments.md
 
+# the smallest rows: what the time left out is said, and once all are there the next time begins anew
+ends 0 smallest --work f8 --results f8/results --minutes 0.0001
+says out "cifar100-tune-random-d2-e1-s0: not run yet, in the tables not run yet"
+ends 0 smallest --work f8 --results f8/results
+must grep -q '^cifar100-tune-random-d2-e1-s0: [0-9]*\.[0-9]* %, in the tables not run yet' out
+ends 0 smallest --work f8 --results f8/results
+says out "4 of 4 runs are made"
+says out "/4 cifar100-tune-random-d2-e1-s0"
+ends 1 prepare
+says err "prepare: expected --archives DIR"
+
 # ---- with a command that stands in for tleg ----
 printf '#!/bin/sh\nexec "%s" "%s/tests/scripts/command/paper_tleg.py" "$@"\n' "$python" "$source" >stand-in
 chmod +x stand-in
@@ -211,6 +222,10 @@ for row in "gene, 0 epochs | 60.0 ± 10.0 | 70.0 ± 10.0" \
     "gene of 16 epochs, untuned | 55 | 0 | 0.00 | 55.0 \\* | 4 / 2"; do
     must grep -qF "| $row |" docs/experiments.md
 done
+now="a mean over depths where a seed is missing at one of them"
+must rm made-up/cifar10-tune-random-d4-e2-s0.json
+must "$python" -B "$paper/paper.py" tables --settings two.json --results made-up --docs docs >out 2>err
+must grep -q "^| separate models, 2 epochs .* | 50.0 .\* |" docs/experiments.md
 
 # what a result was made from
 echo said >said.rec
@@ -361,14 +376,3 @@ must test -z "$(grep -e small -e tiny out)"
 
 [ $failures -eq 0 ] || { echo "$failures of $checks checks of examples/paper failed"; exit 1; }
 echo "examples/paper: $checks checks"
-
-# the smallest rows: what the time left out is said, and once all are there the next time begins anew
-ends 0 smallest --work f8 --results f8/results --minutes 0.0001
-says out "cifar100-tune-random-d2-e1-s0: not run yet, in the tables not run yet"
-ends 0 smallest --work f8 --results f8/results
-must grep -q '^cifar100-tune-random-d2-e1-s0: [0-9]*\.[0-9]* %, in the tables not run yet' out
-ends 0 smallest --work f8 --results f8/results
-says out "4 of 4 runs are made"
-says out "/4 cifar100-tune-random-d2-e1-s0"
-ends 1 prepare
-says err "prepare: expected --archives DIR"

@@ -149,7 +149,8 @@ typedef struct tleg_trainer_options {
     int32_t frozen_layers; /* of a model: the embedding and so many blocks from the first on (0) */
     /* Of a model, in (0, 1] (1): the last block learns at layer_decay times the rate, the one before at its square, and so on,
      * the embedding at its power of depth + 1. Heads, and the last norm where it comes after pooling, learn at the full rate; a
-     * norm before it goes with the last block. As timm's param_groups_layer_decay. */
+     * norm before it goes with the last block. As timm's param_groups_layer_decay, but that register tokens (there with the
+     * head) and a norm before the blocks (there with the last) go with the embedding. */
     double layer_decay;
     int32_t rank; /* of this process, 0 to ranks - 1 (0): each drops paths of its own, and noises its images with noise of its
                      own, at the same depths */

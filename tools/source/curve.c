@@ -21,10 +21,12 @@ static void make_schedule(struct curve_options *curves) {
 }
 
 int curve_settle(const struct invocation *call, struct curve_options *curves) {
+    if (curves->schedule && (curves->curve || curves->count))
+        return tool_misuse(call, "--schedule says it all: leave out --curve and --count");
     if (!curves->count)
         return curves->curve ? tool_misuse(call, "--curve needs --count") : EXIT_DONE;
-    if (curves->schedule)
-        return tool_misuse(call, "--schedule says it all: leave out --curve and --count");
+    if (curves->curve && curves->count == 1)
+        return tool_misuse(call, "--curve is for --count 2 or more: one tensor is the same at every layer");
     if (!curves->curve)
         curves->curve = POWER;
     if (curves->curve != POWER || curves->count != 2) /* that is base and ilayer, as without a schedule */

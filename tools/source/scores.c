@@ -161,7 +161,7 @@ static bool is_of_same(const struct invocation *call, const char *path, const ch
 
 static char *write_text(const struct tleg_scores *scores, const char *data) {
     json_t *object = scores_json(scores);
-    char *text = json_object_set_new(object, "data", json_string(data)) == 0
+    char *text = !*data || json_object_set_new(object, "data", json_string(data)) == 0
                      ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17))
                      : NULL;
     json_decref(object);
@@ -194,6 +194,8 @@ static int merge_and_write(const struct invocation *call, tleg_context *context,
                   : *former->on                       ? former->on
                                                       : "data without a name");
     merge(&table, same ? former : &none, scores);
+    if (same && !*former_data && table.scores.count > scores->count) /* what is left of the former is of nobody knows what */
+        *data = '\0';
     char *text = write_text(&table.scores, data);
     const int code = text ? rewrite(call, context, scored->path, file, text) : tool_fail_memory(call);
     free(text);

@@ -3,6 +3,7 @@
 
 #include "base/digest.h"
 #include "base/latent_scale.h"
+#include "base/report.h"
 #include "depths.h"
 
 #include <math.h>
@@ -97,6 +98,22 @@ int source_read(const struct invocation *call, tleg_context *context, const char
     return code;
 }
 
+/* Of an index, which holds no tensors itself, those of all that it names. */
+bool source_bytes(tleg_context *context, const tleg_file *file, const char *path, uint64_t *bytes) {
+    uint64_t tensors = 0, own;
+    const char *name;
+    for (int64_t i = 0; (name = tleg_file_get_tensor_name(file, i)) != NULL; i++) {
+        tleg_tensor_info info = {.struct_size = sizeof info};
+        if (tleg_file_get_tensor_info(context, file, name, &info) != TLEG_OK)
+            return false;
+        tensors += info.bytes;
+    }
+    if (!report_file_bytes(path, &own))
+        return false;
+    *bytes = own > tensors ? own : tensors;
+    return true;
+}
+
 int source_open_as(const struct invocation *call, tleg_context *context, const char *path, const struct expansion *expansion,
                    struct source *source) {
     *source = (struct source){.path = path};
@@ -120,14 +137,13 @@ static int check_model(const struct invocation *call, const struct expansion *ex
                            (int)expansion->depth);
     if (expansion->norm && source_draws(config))
         return tool_misuse(call, "%s draws pictures: --norm and --timm are for what tells classes apart", source->path);
-    /* where no mean is read, the published descendants differ in eps alone */
-    int32_t norm = config->norm;
-    if (config->pool != TLEG_POOL_MEAN && config->pool != TLEG_POOL_MEAN_ALL && config->pool != TLEG_POOL_MAX &&
-        config->pool != TLEG_POOL_MEAN_MAX)
-        norm = config->eps == 1e-6 ? TLEG_NORM_AFTER_POOL : TLEG_NORM_BEFORE_POOL;
-    if (expansion->norm && expansion->norm != norm)
+    /* where no mean is read, either place is the same, and the published descendants have an eps of their own */
+    const bool one_token = config->pool != TLEG_POOL_MEAN && config->pool != TLEG_POOL_MEAN_ALL &&
+                           config->pool != TLEG_POOL_MAX && config->pool != TLEG_POOL_MEAN_MAX;
+    const bool published = one_token && expansion->norm == TLEG_NORM_AFTER_POOL && config->eps == 1e-6;
+    if (expansion->norm && expansion->norm != config->norm && !published)
         return tool_misuse(call, "%s is a model with its norm %s; --norm and --timm are for a learngene", source->path,
-                           option_choice_name(option_norms, norm));
+                           option_choice_name(option_norms, config->norm));
     return EXIT_DONE;
 }
 

@@ -71,6 +71,8 @@ tleg_open_options source_reading(const struct invocation *call, const tleg_prepa
 tleg_file *source_file(const struct invocation *call, tleg_context *context, const char *path);
 /* bf16 or f16 where all tensors of a file are, which a learngene in memory does not know; else f32. */
 int32_t source_stored_dtype(tleg_context *context, const tleg_file *file);
+/* How many bytes an open file takes on disk. */
+bool source_bytes(tleg_context *context, const tleg_file *file, const char *path, uint64_t *bytes);
 /* Whether an open file is a learngene's. */
 bool source_is_gene(const tleg_file *file);
 /* Opens a learngene or a model, whichever the file is. Returns an exit code; source_close is right after a failure too. */

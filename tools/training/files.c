@@ -45,9 +45,24 @@ static int check_apart(const struct state *state, const struct output *outputs, 
     return EXIT_DONE;
 }
 
+static bool keeps_best(const struct training_options *options) {
+    return options->keep == KEEP_BOTH && (options->val || options->val_every || options->recorded);
+}
+
+int training_spare_start(const struct state *state) {
+    const char *start = state->source.fresh ? NULL : state->source.path;
+    if (!start || !state->best.path || !keeps_best(state->options) || !place_same(start, state->best.path))
+        return EXIT_DONE;
+    return tool_misuse(
+        state->call,
+        "%s is learned on from, and would be written over with this run's best epoch: give another -o, or --keep "
+        "last or best",
+        start);
+}
+
 int training_try_files(const struct state *state) {
     const struct training_options *options = state->options;
-    bool best = options->keep == KEEP_BOTH && (options->val || options->val_every || options->recorded);
+    bool best = keeps_best(options);
     const struct output outputs[] = {{"-o", options->out, place_take},
                                      {"--checkpoint", state->checkpoint, place_take},
                                      {"--log", options->log, place_try_in_place},

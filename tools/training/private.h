@@ -148,6 +148,7 @@ int training_fail_picture(struct state *state, const struct feed_unit *unit, boo
 
 /* ---- files (files.c): exit codes ---- */
 int training_name_files(struct state *state);
+int training_spare_start(const struct state *state); /* refuses where the best epoch's file is what is learned on from */
 int training_try_files(const struct state *state);
 int training_find_room(const struct state *state); /* once it is known how large they will be */
 
@@ -223,11 +224,14 @@ int training_compare_recording(const struct state *state, const char *path, cons
 
 /* ---- recording (record.c) ---- */
 int training_spare_recording(const struct state *state, const char *path); /* refuses to write over one */
-/* Starts the recording, or goes on with it; `batches` of it must be there. */
-int training_begin_recording(struct state *state, const char *path, int64_t batches);
-void training_end_recording(const struct state *state); /* says what is still to be recorded */
-int training_keep_recording(struct state *state);       /* on the disk, before a checkpoint says so */
-int training_record_all(struct state *state);           /* without learning */
+/* What was recorded so far, if a resumed run finds some: it is learned from as it stands, so that the run has the same bits. */
+int training_take_up_recording(struct state *state, const char *path);
+/* As many batches as the checkpoint has learned from. An exit code. */
+int training_need_recorded(const struct state *state, const char *path, int64_t batches);
+int training_begin_recording(struct state *state, const char *path); /* or goes on with what was taken up */
+void training_end_recording(const struct state *state);              /* says what is still to be recorded */
+int training_keep_recording(struct state *state);                    /* on the disk, before a checkpoint says so */
+int training_record_all(struct state *state);                        /* without learning */
 
 /* Of the first block of a recording that is being made or learned from. False: there is none yet. */
 bool training_digest_recording(const struct state *state, uint64_t *digest);

@@ -86,15 +86,25 @@ static int settle_length(struct state *state, const char *path, bool part) {
     return EXIT_DONE;
 }
 
-/* What was recorded so far is learned from as it stands, so that a run that goes on has the same bits. */
-static int take_up(struct state *state, const char *path) {
+int training_take_up_recording(struct state *state, const char *path) {
     struct teacher *teacher = &state->teacher;
     const bool part = is_there(path, ".part");
+    if (!state->options->resume || !(part || is_there(path, "")))
+        return EXIT_DONE;
     teacher->recording = part ? recording_continue(path, teacher->error) : recording_open(path, teacher->error);
-    if (!teacher->recording)
-        return tool_fail(state->call, "%s", teacher->error);
-    const int code = training_compare_recording(state, path, recording_settings(teacher->recording), true);
-    return code == EXIT_DONE ? settle_length(state, path, part) : code;
+    return teacher->recording ? training_compare_recording(state, path, recording_settings(teacher->recording), true)
+                              : tool_fail(state->call, "%s", teacher->error);
+}
+
+int training_need_recorded(const struct state *state, const char *path, int64_t batches) {
+    const struct recording *recording = state->teacher.recording;
+    const uint64_t done = recording ? recording_done(recording) : 0, wanted = (uint64_t)batches;
+    return done >= wanted || (recording && done == recording_blocks(recording))
+               ? EXIT_DONE
+               : tool_fail(state->call,
+                           "%s: holds %" PRIu64 " batches; the checkpoint stands after %" PRIu64
+                           ": the recording of that run is needed",
+                           path, done, wanted);
 }
 
 /* For all of it, which a new one that finds none leaves no part of. */
@@ -111,23 +121,16 @@ static int find_room(const struct state *state, const char *path) {
     return code;
 }
 
-int training_begin_recording(struct state *state, const char *path, int64_t batches) {
-    bool former = state->options->resume && (is_there(path, ".part") || is_there(path, ""));
-    int code = former ? take_up(state, path) : start(state, path, &state->teacher.recording);
-    const struct recording *recording = state->teacher.recording;
+int training_begin_recording(struct state *state, const char *path) {
+    struct teacher *teacher = &state->teacher;
+    const bool former = teacher->recording != NULL;
+    int code = former ? settle_length(state, path, is_there(path, ".part")) : start(state, path, &teacher->recording);
+    const struct recording *recording = teacher->recording;
     if (code == EXIT_DONE && !state->options->limit_steps && recording_done(recording) < recording_blocks(recording))
         code = find_room(state, path);
-    if (code == EXIT_DONE && former && !recording_finish(state->teacher.recording, state->teacher.error))
-        code = tool_fail(state->call, "%s", state->teacher.error); /* killed between the last batch and the name */
-    if (code != EXIT_DONE)
-        return code;
-    uint64_t done = recording_done(recording), all = recording_blocks(recording);
-    uint64_t wanted = (uint64_t)batches < all ? (uint64_t)batches : all;
-    return done >= wanted ? EXIT_DONE
-                          : tool_fail(state->call,
-                                      "%s: holds %" PRIu64 " batches; the checkpoint stands after %" PRIu64
-                                      ": the recording of that run is needed",
-                                      path, done, wanted);
+    if (code == EXIT_DONE && former && !recording_finish(teacher->recording, teacher->error))
+        code = tool_fail(state->call, "%s", teacher->error); /* killed between the last batch and the name */
+    return code;
 }
 
 int training_keep_recording(struct state *state) {
@@ -232,7 +235,9 @@ int training_record_all(struct state *state) {
     if (code == EXIT_DONE)
         code = training_find_teacher(state);
     if (code == EXIT_DONE)
-        code = training_begin_recording(state, state->options->out, 0);
+        code = training_take_up_recording(state, state->options->out);
+    if (code == EXIT_DONE)
+        code = training_begin_recording(state, state->options->out);
     if (code == EXIT_DONE)
         code = record_epochs(state);
     return code == EXIT_DONE ? say_end(state) : code;

@@ -136,6 +136,10 @@ static int resume(struct state *state, const tleg_file *file) {
         return tool_fail_context(state->call, state->context);
     state->validated = (int32_t)number(file, "run.validated");
     state->saved = tleg_trainer_get_steps(state->trainer);
+    if (state->options->record)
+        code = training_need_recorded(state, state->options->record, state->saved * state->options->accumulate);
+    if (code != EXIT_DONE)
+        return code;
     const bool alike = is_judged_alike(state, file);
     take_up_improvement(state, file, alike);
     if (alike)

@@ -262,11 +262,12 @@ static int learn(struct state *state) {
     int code = is_stopped(state) ? stop(state) : learn_epochs(state);
     progress_clear(&state->progress);
     int64_t step = tleg_trainer_get_steps(state->trainer);
+    const int64_t best = state->best.step;
     if (code == EXIT_DONE)
         code = judge_end(state, step);
     if (code == EXIT_DONE && (code = training_write(state)) != EXIT_DONE)
         code = keep_steps(state, code);
-    if (code == EXIT_DONE && state->saved < step)
+    if (code == EXIT_DONE && (state->saved < step || state->best.step != best))
         code = training_save(state);
     interrupt_watch(""); /* nothing is left to be stopped */
     return code == EXIT_DONE ? training_say_end(state, step) : code;
@@ -401,6 +402,8 @@ static int prepare(struct state *state, training_begin *begin, const void *verb)
     if (code == EXIT_DONE)
         code = begin(state->call, state->context, &state->set, &state->source, verb);
     if (code == EXIT_DONE)
+        code = training_spare_start(state);
+    if (code == EXIT_DONE)
         code = training_check_latents(state);
     if (code == EXIT_DONE)
         code = training_take_recorded(state);
@@ -424,10 +427,11 @@ static int train(struct state *state) {
     if (code == EXIT_DONE)
         code = training_find_origin(state);
     if (code == EXIT_DONE)
+        code = state->options->record ? training_take_up_recording(state, state->options->record) : EXIT_DONE;
+    if (code == EXIT_DONE)
         code = training_find_checkpoint(state);
     if (code == EXIT_DONE && state->options->record)
-        code = training_begin_recording(state, state->options->record,
-                                        tleg_trainer_get_steps(state->trainer) * state->options->accumulate);
+        code = training_begin_recording(state, state->options->record);
     if (code == EXIT_DONE)
         code = training_say_start(state);
     if (code == EXIT_DONE)

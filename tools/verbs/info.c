@@ -301,27 +301,11 @@ static bool list_tensors(tleg_context *context, const tleg_file *file, struct re
     return true;
 }
 
-/* Bytes on disk; of an index, which holds none itself, those of the tensors that it names. */
-static bool count_bytes(tleg_context *context, const tleg_file *file, const char *path, uint64_t *bytes) {
-    uint64_t tensors = 0, own;
-    const char *name;
-    for (int64_t i = 0; (name = tleg_file_get_tensor_name(file, i)) != NULL; i++) {
-        tleg_tensor_info info = {.struct_size = sizeof info};
-        if (tleg_file_get_tensor_info(context, file, name, &info) != TLEG_OK)
-            return false;
-        tensors += info.bytes;
-    }
-    if (!report_file_bytes(path, &own))
-        return false;
-    *bytes = own > tensors ? own : tensors;
-    return true;
-}
-
 static int say(const struct invocation *call, tleg_context *context, const tleg_file *file, const struct source *source,
                bool tensors) {
     uint64_t bytes;
     struct report report;
-    if (!count_bytes(context, file, source->path, &bytes))
+    if (!source_bytes(context, file, source->path, &bytes))
         return tool_fail(call, "%s: cannot tell its size", source->path);
     if (call->json) {
         report = report_start();

@@ -20,6 +20,7 @@ enum { SITES = 16 }; /* the most, of all that the library knows */
 struct options {
     const char *out, *plot;
     struct curve_options curves;
+    bool features; /* what its head tells */
 };
 
 /* What was found of the sites that the model has: R^2 for 1, 2, ... tensors, and what unrelated layers would give there. */
@@ -422,7 +423,8 @@ static int say(const struct invocation *call, const struct options *options, con
     if (told)
         tool_line("    tleg convert %s -o TEACHER, with what you said of it here; then", call->operands[0]);
     tool_line("    tleg distill --from %s --teacher %s%s --depth %d --data DIR --epochs 20 -o LEARNED", options->out,
-              told ? "TEACHER" : call->operands[0], model->classes ? "" : " --teacher-features", (int)model->depth);
+              told ? "TEACHER" : call->operands[0], model->classes && !options->features ? "" : " --teacher-features",
+              (int)model->depth);
     return EXIT_DONE;
 }
 
@@ -448,6 +450,19 @@ static int linearize(const struct invocation *call, tleg_context *context, const
         code = is_plain(options) ? plot_lines_of(call, context, model, options->plot, &shares)
                                  : plot_growth(call, options->plot, of_model.depth, &shares);
     return code == EXIT_DONE ? say(call, options, &of_model, &of_gene, &shares) : code;
+}
+
+static int open_model(const struct invocation *call, tleg_context *context, struct options *options, tleg_model **model) {
+    const tleg_open_options opening = source_opening(call);
+    tleg_config config = {.struct_size = sizeof config};
+    tleg_file *file = source_file(call, context, call->operands[0]);
+    if (!file)
+        return EXIT_FAILED;
+    const bool open =
+        tleg_model_read(context, file, &opening, model) == TLEG_OK && tleg_model_get_info(context, *model, &config) == TLEG_OK;
+    options->features = open && source_tells_features(file, &config);
+    tleg_file_free(file);
+    return open ? EXIT_DONE : tool_fail_context(call, context);
 }
 
 static int run_linearize(const struct verb *verb, int argc, char **argv) {
@@ -478,10 +493,8 @@ static int run_linearize(const struct verb *verb, int argc, char **argv) {
         return EXIT_FAILED;
     tleg_model *model = NULL;
     tleg_learngene *gene = NULL;
-    const tleg_open_options opening = source_opening(&call);
-    if (tleg_model_open(context, call.operands[0], &opening, &model) != TLEG_OK)
-        code = tool_fail_context(&call, context);
-    else
+    code = open_model(&call, context, &options, &model);
+    if (code == EXIT_DONE)
         code = linearize(&call, context, &options, model, &gene);
     tleg_learngene_free(gene);
     tleg_model_free(model);

@@ -90,6 +90,15 @@ static void be_like(tleg_config *own, const tleg_config *model) {
     }
 }
 
+/* With other registers than the model's: none without a place, all registers, or all tokens before the patches, as there. */
+static int32_t unplaced(const struct options *options, const tleg_config *model) {
+    const tleg_config *own = &options->config;
+    const bool dist = options->dist || own->distillation_token, cls = options->cls || dist || own->class_token;
+    if (model->unplaced == 0)
+        return 0;
+    return own->registers + (model->unplaced > model->registers ? cls + dist : 0);
+}
+
 /* Opens the model of --like, whose texts the configuration borrows. */
 static int take_like(struct invocation *call, tleg_context *context, struct options *options, struct source *model) {
     const int code = source_open(call, context, options->like, model);
@@ -102,7 +111,10 @@ static int take_like(struct invocation *call, tleg_context *context, struct opti
                            source_draws(&model->config) ? "generator (dit)" : "classifier (vit)");
     if ((options->cls || options->dist) && !options->config.pool && !model->config.class_token)
         options->config.pool = TLEG_POOL_CLS; /* as where there is no model */
+    const int32_t registers = options->config.registers;
     be_like(&options->config, &model->config);
+    if (registers)
+        options->config.unplaced = unplaced(options, &model->config);
     call->heads = model->config.heads;
     return EXIT_DONE;
 }

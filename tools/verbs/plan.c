@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct options {
     struct expansion expansion; /* no depth */
@@ -25,6 +26,7 @@ struct state {
     const struct options *options;
     struct source source; /* an expander */
     bool scores_dropped;  /* the file's, which are of another image size */
+    char *schedule;       /* the file's, which an expander does not say */
     tleg_budget budget;
     tleg_cost cost;                              /* of the least depth: its lines hold for all */
     int32_t deepest;                             /* 0: none fits, or there is no limit */
@@ -205,7 +207,7 @@ static json_t *measured_object(const struct invocation *call, const struct state
     report_integer(&report, "classes", config->classes);
     report_text(&report, "activation", option_choice_name(option_activations, config->mlp));
     report_add(&report, "gated", json_boolean(config->gated));
-    report_text(&report, "schedule", config->schedule);
+    report_text(&report, "schedule", state->schedule);
     report_text(&report, "dtype", tool_dtype_name(config->dtype));
     report_integer(&report, "threads", call->threads);
     report_text(&report, "level", level);
@@ -374,7 +376,7 @@ static void note_unknown(const struct invocation *call, const struct state *stat
     char advice[96] = "";
     if (state->source.config.depth_count > 0)
         return;
-    if (!draws && !state->scores)
+    if (!draws && !state->scores && state->source.config.classes && !state->source.features)
         snprintf(advice, sizeof advice, " (tleg eval --depth %d-%d --write-scores measures what each is worth)", (int)least,
                  (int)least + 10);
     tool_note(call, "%s does not say at which depths it was learned: the deepest may %s than a shallower one%s", path,
@@ -402,7 +404,7 @@ static int say(const struct invocation *call, const struct state *state) {
     if (!make_row(state, least, &row))
         return tool_fail_context(call, state->context);
     return tool_fail(call, "%s: nothing fits: depth %d takes %" PRIu64 " bytes and %.3f ms", call->operands[0], (int)least,
-                     row.held, row.ms);
+                     row.held, row.ms * (1 + options->margin));
 }
 
 static int open_gene(const struct invocation *call, struct state *state) {
@@ -415,10 +417,16 @@ static int open_gene(const struct invocation *call, struct state *state) {
         return EXIT_FAILED;
     *source = (struct source){.path = call->operands[0], .config = {.struct_size = sizeof source->config}};
     const tleg_status status = tleg_expander_read(state->context, file, &reading, &how, &source->expander);
-    const bool scored = tleg_file_get_metadata(file, "tleg.scores") != NULL;
+    const bool scored = tleg_file_get_metadata(file, "tleg.scores") != NULL,
+               told = status == TLEG_OK && tleg_expander_get_info(state->context, source->expander, &source->config) == TLEG_OK;
+    const char *schedule = tleg_file_get_metadata(file, "tleg.schedule");
+    state->schedule = strdup(schedule ? schedule : "");
+    source->features = told && source_tells_features(file, &source->config);
     tleg_file_free(file);
-    if (status != TLEG_OK || tleg_expander_get_info(state->context, source->expander, &source->config) != TLEG_OK)
+    if (!told)
         return tool_fail_context(call, state->context);
+    if (!state->schedule)
+        return tool_fail_memory(call);
     state->scores_dropped = scored && !source->config.scores && how.image_size;
     if (state->options->scoring.data)
         pictures_note(call, source->path, &source->config);
@@ -444,6 +452,8 @@ static int plan(const struct invocation *call, struct state *state) {
 static bool settle(const struct invocation *call, struct state *state, struct options *options, int *code) {
     if (options->elastic && options->stored)
         *code = tool_misuse(call, "--elastic and --stored exclude each other");
+    else if (options->margin > 0 && !(options->ms > 0))
+        *code = tool_misuse(call, "--margin is for --ms");
     else if (!options->scoring.data && (options->depths || options->scoring.val_every))
         *code = tool_misuse(call, "--depth and --val-every are for --data");
     else if (!options->scoring.data && (options->scoring.exif || options->scoring.skip_bad))
@@ -481,6 +491,7 @@ static int work(const struct invocation *call, struct options *options) {
     scoring_free(&state->scoring);
     source_close(&state->source);
     tleg_context_free(state->context);
+    free(state->schedule);
     free(state);
     return code;
 }

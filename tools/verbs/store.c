@@ -35,12 +35,16 @@ static int store(const struct invocation *call, tleg_context *context, const str
     const tleg_save_options how = {.struct_size = sizeof how, .dtype = options->dtype};
     struct source source = {0};
     uint64_t former = 0;
-    int code = source_open(call, context, call->operands[0], &source);
+    tleg_file *file = source_file(call, context, call->operands[0]);
+    if (!file)
+        return EXIT_FAILED;
+    int code = source_read(call, context, call->operands[0], file, &(struct expansion){0}, &source);
     if (code == EXIT_DONE && source.model)
         code = tool_fail(call, "%s: a model; expected a learngene (tleg convert --dtype chooses the type of a model)",
                          call->operands[0]);
-    if (code == EXIT_DONE && !report_file_bytes(call->operands[0], &former))
-        code = tool_fail(call, "%s: its size cannot be read", call->operands[0]);
+    if (code == EXIT_DONE && !source_bytes(context, file, call->operands[0], &former))
+        code = tool_fail(call, "%s: cannot tell its size", call->operands[0]);
+    tleg_file_free(file);
     if (code == EXIT_DONE && tleg_learngene_save(context, source.gene, options->out, &how) != TLEG_OK)
         code = tool_fail_context(call, context);
     source_close(&source);

@@ -247,6 +247,15 @@ try 0 expand g.st --depth 2 --norm after-pool -o b.st
 must cmp -s a.st b.st
 try 0 info a.st --json
 says out '"norm":"after_pool","eps":1e-6'
+# Of a class token either place of the norm is the same, and one option more may be said of the published descendants.
+for eps in 1e-6 1e-5; do
+    try 0 new --cls --dim 12 --heads 2 --image 8 --patch 4 --classes 3 --eps $eps -o cls.st
+    try 0 expand cls.st --depth 2 -o cls_model_$eps.st
+    try 0 bench cls_model_$eps.st --runs 1 --norm before-pool
+done
+try 0 bench cls_model_1e-6.st --runs 1 --timm
+try 2 bench cls_model_1e-5.st --runs 1 --timm
+says err "is a model with its norm before-pool"
 try 0 expand named.st --depth 2 --classes 7 -o seven.st
 says out "the head starts fresh: 7 classes instead of 3 (seed 0); the labels are dropped"
 try 0 info seven.st --json
@@ -280,6 +289,11 @@ must cmp -s half.st back.st
 cp g.st self.st
 try 0 store self.st -o self.st --dtype f16
 says out "self.st: a learngene, f16"
+mkdir folder && cp g.st folder/model.safetensors
+try 0 store folder -o small.st
+sized=$(sed 's/.* was //' out)
+try 0 info folder
+says out "$sized"
 try 1 store m.st -o x.st
 says err "m.st: a model; expected a learngene"
 try 2 store g.st
@@ -409,10 +423,21 @@ try 1 plan g.st --cost cost.json --image 20
 says err 'measured with image 16; here it is 20'
 try 1 plan tiny.st --cost cost.json
 says err 'measured with dim 24; here it is 192'
+try 0 new --like m.st -o line.st
+try 0 plan line.st --json
+cp out line.json
+try 0 new --like m.st --curve cosine --count 6 -o curve.st
+try 1 plan curve.st --cost line.json
+says err 'measured with schedule ""; here it is "{\"norm1\":[[12,\"cosine\",6]]'
 echo '{"ms_fixed":1,"ms_per_layer":0.5,"batch":1}' >own.json
 try 0 plan g.st --cost own.json --ms 7.2
 says out "deepest that fits: 12"
 says err "own.json does not say of what it was measured"
+try 1 plan g.st --cost own.json --ms 2 --margin 1
+says err "nothing fits: depth 1 takes"
+says err "and 3.000 ms"
+try 2 plan g.st --cost own.json --margin 1
+says err "--margin is for --ms"
 try 1 plan g.st --cost own.json --ms 7.2 --elastic
 says err "expected milliseconds that were measured, ms_elastic_fixed and ms_elastic_per_layer, found 0"
 echo '{"ms_fixed":1,"ms_per_layer":0.5,"ms_elastic_fixed":1,"ms_elastic_per_layer":1,"batch":1}' >own.json

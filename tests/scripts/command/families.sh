@@ -37,6 +37,12 @@ try 0 new --like "$models/dinov2.safetensors" --classes 4 --count 3 --curve cosi
 try 0 info like.st
 says out "LayerScale, 2 registers, 2 token(s) without a place"
 says out '"ls2":[[12,"cosine",3]]'
+try 0 new --like "$models/dinov2.safetensors" --classes 4 --registers 8 -o more.st
+try 0 info more.st
+says out "8 registers, 8 token(s) without a place"
+try 0 new --like "$models/dinov2.safetensors" --classes 4 --registers 1 -o fewer.st
+try 0 info fewer.st
+says out "1 registers, 1 token(s) without a place"
 try 0 expand like.st --depth 4 -o deep.st
 try 0 info deep.st
 says out "model of depth 4"

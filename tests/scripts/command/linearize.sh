@@ -72,6 +72,10 @@ try 1 linearize six.st --schedule '{"qkv":[[6,"sine",2]]}' -o x.st
 says err 'expected [layers 1 to 1024, true or false]'
 try 2 linearize six.st --curve cosine -o x.st
 says err "--curve needs --count"
+try 2 linearize six.st --schedule '{"qkv":[[1,false],[5,true]]}' --curve cosine -o x.st
+says err "--schedule says it all"
+try 2 linearize six.st --curve cosine --count 1 -o x.st
+says err "--curve is for --count 2 or more"
 try 2 linearize six.st --count 17 -o x.st
 try 2 linearize six.st --schedule '{}' --count 3 -o x.st
 says err "leave out --curve and --count"

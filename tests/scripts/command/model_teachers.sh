@@ -54,6 +54,13 @@ must test "$(logged told.json 1 labels)" = 0.0
 try 0 info told.st
 says out "head          24 features of a teacher"
 says out "told on a teacher's features, 9 images"
+LC_ALL=C sed 's/"tleg.depths"/"tleg_depths"/; s/"tleg.scores"/"tleg_scores"/' told.st >unscored.st
+try 0 plan unscored.st
+says err "does not say at which depths it was learned"
+must test "$(grep -c "tleg eval" err)" -eq 0 # which is for classes
+try 0 expand told.st --depth 3 -o told_model.st
+try 0 linearize told_model.st --count 1 -o told_line.st
+says out " --teacher-features --depth 3 "
 try 0 plan told.st
 says out "scores: told on a teacher's features, 9 images"
 says out "best: depth "

@@ -191,7 +191,7 @@ mv kept/other.part kept/part.st.checkpoint .
 mv other.part gone
 try 1 $small --epochs 4 --teacher teacher.st --record other --resume -o part.st
 says err "other: holds 0 batches; the checkpoint stands after 5"
-rm -f other.part
+must test ! -e other.part -a ! -e other # what the run needs may yet be put there
 head -c 500 gone >other.part
 try 1 $small --epochs 4 --teacher teacher.st --record other --resume -o part.st
 says err "batches; the checkpoint stands after 5"
@@ -357,6 +357,15 @@ if has_python "record: a program as the teacher"; then
     rm -f loud.part
     try 1 $small --epochs 2 --teacher-command "python3 loud.py" --record loud -o x.st
     says err "step 1: loud.part: the teacher said -1e+06"
+    # Another run's recording, of a program that was called alike and said something else.
+    for lead in 1 3; do
+        sed "s/brightness \*/$lead * brightness */" minimal.py >changed.py
+        try 0 $small --epochs 2 --teacher-command "python3 changed.py" --record said$lead --limit-steps 4 -o said$lead.st
+    done
+    mv said3.part said1.part
+    try 1 $small --epochs 2 --teacher-command "python3 changed.py" --record said1 --resume -o said1.st
+    says err "the recording holds other logits than there (--other-teacher allows it)"
+    rm -f said1.part
 fi
 must test ! -e x.st
 

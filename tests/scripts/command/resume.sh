@@ -58,6 +58,17 @@ must test "$(grep -c "checkpoint knows" err)" -eq 0
 try 0 $run --keep both -o once.st
 same once.st kept.st
 same once.best.st kept.best.st
+# Also where the last step ends no epoch, and was in a checkpoint before it was validated.
+try 0 $run --limit-steps 8 --checkpoint-every 1 --keep both -o often.st
+try 0 $run --keep both --resume -o often.st
+must test "$(grep -c "checkpoint knows" err)" -eq 0
+same once.best.st often.best.st
+# It is not put in the place of what is learned on from.
+cp once.best.st kept_start.st
+try 2 distill $plain --from once.best.st --depth 2 --val cifar --epochs 1 -o once.st
+says err "once.best.st is learned on from, and would be written over with this run's best epoch: give another -o"
+same once.best.st kept_start.st
+try 0 distill $plain --from once.best.st --depth 2 --val cifar --epochs 1 --keep last -o onward.st
 try 0 $run --limit-steps 9 --keep last -o last.st
 cp once.best.st last.best.st
 try 0 $run --limit-steps 12 --keep both --resume -o last.st
@@ -155,6 +166,13 @@ try 0 eval scored.st --depth 3 --data two/val --write-scores
 says err "the former scores of scored.st, on other images, are replaced"
 try 0 info scored.st --json
 says out '"depths":[3]'
+# Scores that a file does not say the pictures of stay so beside others: nobody vouches for the table.
+try 0 store scored.st --dtype f32 -o told.st
+try 0 eval told.st --depth 2 --data two/val --write-scores
+says err "are taken to be of the same"
+must test "$(grep -ac '\\"data\\":' told.st)" = 0
+try 0 eval told.st --depth 2-3 --data two/val --write-scores
+must grep -aq '\\"data\\":' told.st
 # A schedule of more segments than depths that are looked at by themselves.
 layers='[1,false]'
 for i in 2 3 4 5 6 7 8 9 10 11 12 13 14; do layers="$layers,[1,false]"; done

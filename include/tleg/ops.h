@@ -3,7 +3,8 @@
  * Outputs are tensors that the caller made with the right shape; an output may not share memory with an input unless said so.
  * Each call uses the context's processor level and allocates its scratch from the context. Products (linear, MLP, attention,
  * patch embedding) and the gradients by weights use the context's threads; what is done number by number does not. B is batch,
- * N tokens, D dim. NaN and infinity go through as in PyTorch: they are no error here.
+ * N tokens, D dim. NaN and infinity go through as in PyTorch: they are no error here;
+ * in the losses a class of chance 0 adds nothing, whatever its logit.
  * Errors of all: ARGUMENT (NULL, dtype, or a shape: the text says which, what was expected
  * and what was found), MEMORY, and what the context's parallel returned.
  *

@@ -186,6 +186,8 @@ static tleg_status check_rotary(tleg_context *context, tleg_config *c) {
         c->rotary_halves = c->rotary_x_first = c->rotary_grid = c->rotary_offset = 0;
         c->rotary_base = 0;
     }
+    if (c->rotary == TLEG_ROTARY_CENTRED)
+        c->rotary_grid = c->rotary_offset = 0;
     return status;
 }
 

@@ -179,18 +179,22 @@ static void run_on_caller(int32_t lanes, void (*fn)(void *arg, int32_t lane), vo
 struct counted { /* a host's pool is believed only as far as it is seen to have run */
     void (*fn)(void *arg, int32_t lane);
     void *arg;
+    uint64_t float_mode;
     atomic_int ran;
 };
 
 static void TLEG_CALL run_counted(void *arg, int32_t lane) {
     struct counted *counted = arg;
+    const uint64_t own = float_mode();
+    set_float_mode(counted->float_mode);
     counted->fn(counted->arg, lane);
+    set_float_mode(own);
     atomic_fetch_add_explicit(&counted->ran, 1, memory_order_acq_rel);
 }
 
 static struct tleg_team_outcome ask_pool(struct tleg_team *team, int32_t lanes, void (*fn)(void *arg, int32_t lane),
                                          void *arg) {
-    struct counted counted = {.fn = fn, .arg = arg};
+    struct counted counted = {.fn = fn, .arg = arg, .float_mode = float_mode()};
     atomic_init(&counted.ran, 0);
     struct tleg_team_outcome outcome = {.lanes = lanes};
     outcome.status = team->parallel(team->parallel_host, lanes, run_counted, &counted);

@@ -61,10 +61,12 @@ const char *tleg_value_norm(struct walk *walk, const struct value *in, const str
     if (!pixels && (!tleg_is_normed(walk, in) || !tleg_is_feature(in)))
         return "the sum of a block's branches, with the features last";
     const int32_t last = in->layout.rank - 1;
+    const double usual = strncmp(tleg_walk_text(walk, walk->node->type), "Skip", 4) == 0 ? 1e-12 : 1e-5, /* as ONNX Runtime */
+        eps = tleg_short_number(tleg_walk_real(walk, "epsilon", usual));
     if (tleg_walk_dimension(tleg_walk_integer(walk, "axis", -1), in->layout.rank) != last)
         return "a norm over the features";
     if (pixels || tleg_is_heads(walk, in)) {
-        tleg_norm_heads(walk, in, rms, tleg_short_number(tleg_walk_real(walk, "epsilon", 1e-5)), out);
+        tleg_norm_heads(walk, in, rms, eps, out);
         return walk->status == TLEG_OK ? complete(walk, weight, bias, out) : NULL;
     }
     *out = (struct value){.what = tleg_norm_of(in),
@@ -75,7 +77,7 @@ const char *tleg_value_norm(struct walk *walk, const struct value *in, const str
                           .mean_before = in->mean,
                           .rms = rms,
                           .layout = in->layout,
-                          .eps = tleg_short_number(tleg_walk_real(walk, "epsilon", 1e-5))};
+                          .eps = eps};
     if (!tleg_is_constant(weight) || !tleg_constant_align(walk, weight->weight, &in->layout, features, &out->weight) ||
         (bias && (!tleg_is_constant(bias) || !tleg_constant_align(walk, bias->weight, &in->layout, features, &out->bias))))
         return "a constant weight and bias";

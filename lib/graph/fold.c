@@ -307,7 +307,7 @@ const char *tleg_node_cast(struct walk *walk, struct value *out) {
     }
     const struct constant from = *tleg_constant_get(walk, in->weight);
     struct results results = {0};
-    if (whole == from.whole) {
+    if (whole == from.whole && to != 9) {
         tleg_value_constant(walk, &from, out);
         return NULL;
     }

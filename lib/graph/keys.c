@@ -128,6 +128,8 @@ static bool agrees(const struct keys *keys, int key, const char *text) {
         return tleg_number_parse(text, strlen(text), &value) && fabs(value - net->angles.base) <= 1e-3 * net->angles.base;
     if (key == ROTARY_GRID && strcmp(text, "own") == 0)
         return is_usual(keys, key);
+    if (key == POOL && tleg_network_prefix(net) == 0) /* all tokens are patches */
+        text = strcmp(text, "patch_attention") == 0 ? "attention" : strcmp(text, "mean_all") == 0 ? "mean" : text;
     return strcmp(text, keys->texts[key]) == 0;
 }
 

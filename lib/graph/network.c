@@ -233,9 +233,10 @@ static tleg_status check_ends(const struct network *net) {
     const struct value *first = readout->features[0], *second = readout->features[1];
     if (net->pool == 0)
         return tleg_network_refuse(net, "expected features of the class token, or the mean of the patches", -1);
-    const struct value *patches = net->embed->other ? &net->walk->values[net->embed->other] : NULL;
+    const struct value *patches = net->embed->other ? &net->walk->values[net->embed->other] : NULL,
+                       *pixels = net->embed->norm; /* which is never an RMSNorm */
     if (!is_alike(net, net->norm) || !is_alike(net, final_norm(net->walk, second)) || !is_alike(net, net->before) ||
-        !is_alike(net, patches) || !is_alike(net, net->embed->norm))
+        !is_alike(net, patches) || (pixels && pixels->eps != net->eps))
         return tleg_network_refuse(net, "expected the same eps in every norm, all of one kind", -1);
     if (readout->represented && second)
         return tleg_network_refuse(net, "expected one head where it has a representation layer", -1);

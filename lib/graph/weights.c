@@ -238,13 +238,19 @@ static bool add_tokens(struct weights *w, const char *name, int64_t first, int64
     return count == 0;
 }
 
+/* Whether a bias that the graph has not got is missing in the file's network too, rather than zeros. */
+static bool lacks(const struct weights *w, const char *key) {
+    const char *text = tleg_file_get_metadata(w->walk->asked, key);
+    return w->net->before || (text && strcmp(text, "no") == 0);
+}
+
 static bool add_embed(struct weights *w, bool distilled) {
     const struct network *net = w->net;
     const struct value *embed = net->embed;
     const int64_t prefix = tleg_network_prefix(net), own = prefix > 0 ? 1 + distilled : 0;
     const int64_t shape[] = {1, net->grid[0] * net->grid[1], net->dim};
     return add(w, "patch_embed.proj.weight", 4, tleg_constant_get(w->walk, embed->weight)->shape, embed->weight, 0) &&
-           ((!embed->bias && net->before) || add(w, "patch_embed.proj.bias", 1, &net->dim, embed->bias, 0)) &&
+           ((!embed->bias && lacks(w, "tleg.patch_bias")) || add(w, "patch_embed.proj.bias", 1, &net->dim, embed->bias, 0)) &&
            (!embed->other || add_norm(w, -1, "patch_embed.norm", &w->walk->values[embed->other])) &&
            (prefix == 0 || add_tokens(w, "cls_token", 0, 1)) && (!distilled || add_tokens(w, "dist_token", 1, 1)) &&
            (prefix == own || add_tokens(w, "reg_token", own, prefix - own)) &&
@@ -284,8 +290,8 @@ static bool add_ends(struct weights *w) {
     return (!net->before || add_norm(w, -1, "norm_pre", net->before)) &&
            (!norm || add_norm(w, -1, after ? "fc_norm" : "norm", norm)) && (!readout->pooled || add_pool(w, readout->pooled)) &&
            (!readout->represented || add_linear(w, -1, "pre_logits", readout->represented, false)) &&
-           (!head || add_linear(w, -1, "head", head, net->before != NULL)) &&
-           (!readout->logits[1] || add_linear(w, -1, "head_dist", readout->logits[1], false));
+           (!head || add_linear(w, -1, "head", head, lacks(w, "tleg.head_bias"))) &&
+           (!readout->logits[1] || add_linear(w, -1, "head_dist", readout->logits[1], lacks(w, "tleg.head_bias")));
 }
 
 /* ---- the whole ---- */

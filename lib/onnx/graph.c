@@ -223,7 +223,7 @@ static void rms_norm(struct tleg_onnx_graph *graph, const char *x, const char *n
     const bool half = graph->type == TLEG_ONNX_FLOAT16;
     char text[COUNT][VALUE_TEXT];
     for (int k = 0; k < COUNT; k++)
-        named(name, parts[k], text[k]);
+        named(k == WEIGHT ? name : out, parts[k], text[k]); /* one norm may stand before two heads */
     if (half)
         cast(graph, x, TLEG_ONNX_FLOAT, text[WIDE]);
     const char *wide = half ? text[WIDE] : x;

@@ -482,6 +482,17 @@ static void divide(void *arg, int32_t lane) {
     rounded->third[lane] = rounded->one / rounded->three;
 }
 
+/* A host's pool, whose threads have a mode of their own. */
+static tleg_status TLEG_CALL run_to_nearest(void *host, int32_t tasks, tleg_task_fn fn, void *arg) {
+    const int mode = fegetround();
+    fesetround(FE_TONEAREST);
+    for (int32_t task = 0; task < tasks; task++)
+        fn(arg, task);
+    *(bool *)host = fegetround() == FE_TONEAREST;
+    fesetround(mode);
+    return TLEG_OK;
+}
+
 static void workers_compute_in_the_callers_floating_point_mode(void **state) {
     (void)state;
     struct tleg_team *team = make(3);
@@ -501,6 +512,24 @@ static void workers_compute_in_the_callers_floating_point_mode(void **state) {
         assert_true(nearest.third[lane] == 1.0 / 3);
         assert_true(up.third[lane] > nearest.third[lane]);
     }
+    tleg_team_free(team);
+}
+
+static void a_hosts_pool_computes_in_the_callers_floating_point_mode(void **state) {
+    (void)state;
+    bool kept = false;
+    const tleg_context_options options = {
+        .struct_size = sizeof(options), .workers = 3, .parallel = run_to_nearest, .parallel_host = &kept};
+    struct tleg_team *team;
+    struct rounded alone = {1, 3, {0}}, pool = {1, 3, {0}};
+    assert_int_equal(tleg_team_create(NULL, &tleg_default_allocator, &options, &team), TLEG_OK);
+    fesetround(FE_UPWARD);
+    divide(&alone, 0);
+    tleg_team_run(team, 3, divide, &pool);
+    fesetround(FE_TONEAREST);
+    assert_true(kept); /* its own, afterwards */
+    for (int lane = 0; lane < 3; lane++)
+        assert_true(pool.third[lane] == alone.third[0]);
     tleg_team_free(team);
 }
 
@@ -526,6 +555,7 @@ int main(void) {
         cmocka_unit_test(a_fault_in_a_worker_reaches_the_hosts_handler),
         cmocka_unit_test(an_idle_team_uses_no_processor_time),
         cmocka_unit_test(workers_compute_in_the_callers_floating_point_mode),
+        cmocka_unit_test(a_hosts_pool_computes_in_the_callers_floating_point_mode),
     };
     return cmocka_run_group_tests_name("team", tests, NULL, NULL);
 }

@@ -292,6 +292,38 @@ static void golden_models_come_back_bit_for_bit(void **state) {
     }
 }
 
+/* Networks that no other program makes. */
+static void unusual_networks_come_back_bit_for_bit(void **state) {
+    (void)state;
+    const tleg_config cases[] = {{.rms = 1, .class_token = 1, .distillation_token = 1},
+                                 {.no_head_bias = 1},
+                                 {.no_head_bias = 1, .class_token = 1, .distillation_token = 1},
+                                 {.no_patch_bias = 1},
+                                 {.pool = TLEG_POOL_PATCH_ATTENTION},
+                                 {.pool = TLEG_POOL_MEAN_ALL},
+                                 {.rms = 1, .pixel_norm = 1},
+                                 {.rotary = TLEG_ROTARY_CENTRED, .rotary_grid = 3, .rotary_offset = 1}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const char *made = support_scratch("unusual.onnx");
+        tleg_config config = cases[k];
+        tleg_learngene *gene;
+        tleg_expander *expander;
+        tleg_model *model, *back;
+        config.struct_size = sizeof config;
+        config.image_size = 8, config.patch_size = 4, config.dim = 16, config.heads = 2, config.classes = 3;
+        OK(context, tleg_learngene_create(context, &config, 1, &gene));
+        OK(context, tleg_expander_create(context, gene, NULL, &expander));
+        OK(context, tleg_expander_expand(context, expander, 2, &model));
+        OK(context, tleg_model_export_onnx(context, model, made, NULL));
+        OK(context, tleg_model_open(context, made, NULL, &back));
+        assert_same_bits(model, back);
+        tleg_model_free(back);
+        tleg_model_free(model);
+        tleg_expander_free(expander);
+        tleg_learngene_free(gene);
+    }
+}
+
 static void labels_and_pictures_are_those_of_the_metadata(void **state) {
     (void)state;
     const char *labels[] = {"bee", "owl", "cat", "dog", "elk"}, *made = support_scratch("labels.onnx");
@@ -540,6 +572,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(weights_of_half_a_word_stay_so),
         cmocka_unit_test(what_is_exported_comes_back_bit_for_bit),
         cmocka_unit_test(golden_models_come_back_bit_for_bit),
+        cmocka_unit_test(unusual_networks_come_back_bit_for_bit),
         cmocka_unit_test(labels_and_pictures_are_those_of_the_metadata),
         cmocka_unit_test(other_graphs_are_refused_by_the_first_node_that_does_not_fit),
         cmocka_unit_test(keys_that_contradict_the_graph_are_refused),

@@ -120,6 +120,24 @@ static void rules_say_what_tensors_are_made_of(void **state) {
     free(bytes);
 }
 
+/* What a patch is follows from the rows of the new matrix. */
+static void a_turned_matrix_may_embed_patches(void **state) {
+    (void)state;
+    struct vit_file made = {0};
+    unsigned char *bytes;
+    float values[12 * 48];
+    vit_add(&made, "pixels", "48,12"); /* 12 numbers would be patches of 2 x 2 */
+    tleg_file *file = must_name(&made, "pixels^T -> patch_embed.proj.weight", &bytes);
+    const struct tleg_entry *patches = tleg_file_find(file, "patch_embed.proj.weight");
+    assert_int_equal(patches->rank, 4);
+    assert_memory_equal(patches->shape, ((const int64_t[4]){12, 3, 4, 4}), 4 * sizeof(int64_t));
+    OK(context, tleg_file_read_f32(context, file, patches, values));
+    for (size_t k = 0; k < 12 * 48; k++)
+        assert_true(values[k] == vit_value("pixels", k % 48 * 12 + k / 48));
+    tleg_file_free(file);
+    free(bytes);
+}
+
 static void rules_leave_out_what_they_call_nothing(void **state) {
     (void)state;
     struct vit_file made;
@@ -953,6 +971,7 @@ static void every_family_has_rules_or_a_reason(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_say_what_tensors_are_made_of),
+        cmocka_unit_test(a_turned_matrix_may_embed_patches),
         cmocka_unit_test(rules_leave_out_what_they_call_nothing),
         cmocka_unit_test(rules_that_are_not_rules_name_their_line),
         cmocka_unit_test(rules_that_do_not_fit_the_file_name_the_tensor),

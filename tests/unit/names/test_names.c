@@ -951,6 +951,21 @@ static void rules_name_all_that_a_block_computes_with(void **state) {
     must_refuse(&made, rules, TLEG_ERROR_FORMAT, (const char *const[2]){"\"net.layers.0.gate\"", "in no rule"});
 }
 
+/* How many channels a patch has does not show in a matrix. */
+static void what_a_matrix_of_patches_leaves_open_is_said(void **state) {
+    (void)state;
+    static const char *const words[] = {"^P -> patch_embed", "pixel_norm", "input_layer"};
+    const struct tleg_family *family;
+    for (size_t k = 0; (family = tleg_family_at(k)) != NULL; k++) {
+        bool matrix = family->flat;
+        for (size_t part = 0; part < TLEG_RULE_TEXTS && family->rules[part]; part++)
+            for (size_t w = 0; w < sizeof words / sizeof *words; w++)
+                matrix = matrix || strstr(family->rules[part], words[w]);
+        if (matrix != (family->assumed && strstr(family->assumed, "3 channels")))
+            fail_msg("%s: %s", family->name, family->assumed);
+    }
+}
+
 /* Each row is read by sound rules, or refused by a reason. */
 static void every_family_has_rules_or_a_reason(void **state) {
     (void)state;
@@ -1001,6 +1016,7 @@ int main(void) {
         cmocka_unit_test(questions_that_nobody_answered_are_refused),
         cmocka_unit_test(positions_may_have_their_tokens_first),
         cmocka_unit_test(rules_name_all_that_a_block_computes_with),
+        cmocka_unit_test(what_a_matrix_of_patches_leaves_open_is_said),
         cmocka_unit_test(every_family_has_rules_or_a_reason),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

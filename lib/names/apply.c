@@ -210,6 +210,7 @@ static struct tleg_names_facts facts_of(struct tleg_making *making) {
     making->prefix = find_prefix(making);
     struct tleg_names_facts facts = {.dim = side_of(making, patches, 4, 0),
                                      .depth = count_layers(making),
+                                     .attention = side_of(making, "blocks.0.attn.proj.weight", 2, 1),
                                      .hidden = side_of(making, "blocks.0.mlp.fc2.weight", 2, 1),
                                      .patch = side_of(making, patches, 4, 2),
                                      .patch_width = side_of(making, patches, 4, 3),

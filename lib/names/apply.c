@@ -248,9 +248,6 @@ static tleg_status apply_config(struct work *work) {
         if (status == TLEG_OK && rule.line > 0)
             status = apply_key(work, &rule, arena, naming->family != NULL);
     }
-    struct tleg_pair *silent = line > 0 ? find_key(&work->making, TLEG_RULES_OF_A_PART) : NULL;
-    if (silent) /* more than a part is said */
-        *silent = ((struct tleg_pair *)work->making.pairs.items)[--work->making.pairs.count];
     tleg_release(&naming->context->allocator, rules, bytes);
     return status;
 }

@@ -407,6 +407,12 @@ static void wrappers_in_the_middle_are_passed_over(void **state) {
         assert_non_null(tleg_file_find(file, "blocks.1.mlp.fc2.bias"));
         tleg_file_free(file);
         free(bytes);
+        vit_add(&made, "fc.weight", "5,12"); /* beside rules for a part as well, which are in the file's names */
+        file = must_name(&made, "fc.* -> head.*", &bytes);
+        assert_non_null(tleg_file_find(file, "blocks.0.attn.qkv.weight"));
+        assert_tensor(file, "head.weight", "5,12", "fc.weight", 0);
+        tleg_file_free(file);
+        free(bytes);
     }
     struct vit_file made; /* two that would have one name */
     memset(&made, 0, sizeof made);

@@ -21,7 +21,6 @@ enum {
     MOST_TEXT = 1 << 26,
     MOST_NODES = 1 << 16,
     MOST_USES = 1 << 18,
-    MOST_TENSORS = 1 << 17,
     MOST_ENDS = 1 << 10
 }; /* of one graph; those of models have some thousand */
 
@@ -31,7 +30,7 @@ static tleg_status no_memory(const struct tleg_onnx_reader *reader, size_t bytes
     return tleg_fail_memory(reader->wire.context, reader->file->label, bytes);
 }
 
-static tleg_status too_many(const struct tleg_onnx_reader *reader, const char *what) {
+tleg_status tleg_onnx_too_many(const struct tleg_onnx_reader *reader, const char *what) {
     return tleg_fail(reader->wire.context, TLEG_ERROR_UNSUPPORTED, "%s: an ONNX graph of more %s than any model's",
                      reader->file->label, what);
 }
@@ -47,7 +46,7 @@ tleg_status tleg_onnx_text(struct tleg_onnx_reader *reader, struct tleg_span spa
     if (length == 0)
         return TLEG_OK;
     if (length >= MOST_TEXT - all->count)
-        return too_many(reader, "text");
+        return tleg_onnx_too_many(reader, "text");
     const size_t at = all->count, bytes = (size_t)length + 1;
     for (size_t k = 0; k < bytes; k++)
         if (!add(reader, all, 1))
@@ -178,7 +177,7 @@ static tleg_status take_uses(struct tleg_onnx_reader *reader, struct tleg_span l
         status = tleg_wire_next(&reader->wire, &left, &field);
         if (status != TLEG_OK || field.number != number || field.kind != TLEG_WIRE_BYTES)
             continue;
-        status = uses->count < MOST_USES ? tleg_onnx_text(reader, field.span, &text) : too_many(reader, "values");
+        status = uses->count < MOST_USES ? tleg_onnx_text(reader, field.span, &text) : tleg_onnx_too_many(reader, "values");
         if (status == TLEG_OK)
             status = tleg_onnx_index(reader, uses, text);
     }
@@ -208,7 +207,7 @@ static tleg_status take_node(struct tleg_onnx_reader *reader, struct tleg_span m
     struct tleg_graph_node own = {.attributes = (uint32_t)reader->onnx->attributes.count};
     struct tleg_span left = message;
     if (reader->onnx->nodes.count == MOST_NODES)
-        return too_many(reader, "nodes");
+        return tleg_onnx_too_many(reader, "nodes");
     tleg_status status = take_uses(reader, message, NODE_INPUT, &own.inputs, &own.input_count);
     if (status == TLEG_OK)
         status = take_uses(reader, message, NODE_OUTPUT, &own.outputs, &own.output_count);
@@ -288,7 +287,7 @@ static tleg_status take_input(struct tleg_onnx_reader *reader, struct tleg_span 
     if (status != TLEG_OK)
         return status;
     if (reader->onnx->inputs.count == MOST_ENDS)
-        return too_many(reader, "inputs");
+        return tleg_onnx_too_many(reader, "inputs");
     input = add(reader, &reader->onnx->inputs, sizeof *input);
     if (!input)
         return no_memory(reader, sizeof *input);
@@ -300,7 +299,7 @@ static tleg_status take_output(struct tleg_onnx_reader *reader, struct tleg_span
     struct tleg_graph_input output;
     const tleg_status status = take_value(reader, message, &output);
     if (status == TLEG_OK && reader->onnx->outputs.count == MOST_ENDS)
-        return too_many(reader, "outputs");
+        return tleg_onnx_too_many(reader, "outputs");
     return status == TLEG_OK ? tleg_onnx_index(reader, &reader->onnx->outputs, output.value) : status;
 }
 
@@ -316,8 +315,7 @@ static tleg_status take_graph(struct tleg_onnx_reader *reader, struct tleg_span 
         if (field.number == GRAPH_NODE)
             status = take_node(reader, field.span);
         else if (field.number == GRAPH_TENSOR)
-            status =
-                reader->onnx->tensors.count < MOST_TENSORS ? tleg_onnx_tensor(reader, field.span) : too_many(reader, "tensors");
+            status = tleg_onnx_tensor(reader, field.span);
         else if (field.number == GRAPH_INPUT)
             status = take_input(reader, field.span);
         else if (field.number == GRAPH_OUTPUT)

@@ -52,6 +52,8 @@ static inline const char *tleg_onnx_at(const struct tleg_onnx_reader *reader, ui
 tleg_status tleg_onnx_index(struct tleg_onnx_reader *reader, struct tleg_array *array, uint32_t value);
 /* Adds the whole numbers of a field, packed or one. */
 tleg_status tleg_onnx_integers(struct tleg_onnx_reader *reader, const struct tleg_field *field);
+/* UNSUPPORTED: there are more of `what` than in any model. */
+tleg_status tleg_onnx_too_many(const struct tleg_onnx_reader *reader, const char *what);
 /* Two texts of a message {1: key, 2: value}. */
 tleg_status tleg_onnx_pair(struct tleg_onnx_reader *reader, struct tleg_span message, uint32_t pair[2]);
 

@@ -19,7 +19,11 @@ enum {
     EXTERNAL = 13,
     WHERE = 14
 };
-enum { MOST_COPIES = 16 }; /* bytes of tensors for each of the files: they may lie in the same bytes */
+enum {
+    MOST_TENSORS = 1 << 17, /* of a graph, those of its attributes too */
+    MOST_PLACES = 1024,     /* files beside it: each is looked for among those before it, and is held open */
+    MOST_COPIES = 16        /* bytes of tensors for each of the files: they may lie in the same bytes */
+};
 
 struct tensor {
     struct tleg_graph_tensor made;
@@ -150,6 +154,10 @@ static tleg_status find_place(struct tleg_onnx_reader *reader, struct tensor *te
                          reader->file->label, tleg_onnx_at(reader, tensor->name), tleg_onnx_at(reader, tensor->place));
     while (k < reader->places.count && strcmp(tleg_onnx_at(reader, places[k]), tleg_onnx_at(reader, tensor->place)) != 0)
         k++;
+    if (k == MOST_PLACES)
+        return tleg_fail(reader->wire.context, TLEG_ERROR_UNSUPPORTED,
+                         "%s: external data: expected at most %d files, found more: save the model anew with onnx",
+                         reader->file->label, MOST_PLACES);
     tensor->made.entry.part = k + 1;
     tensor->made.entry.offset = tensor->offset;
     tensor->made.entry.bytes = tensor->length;
@@ -177,7 +185,7 @@ static tleg_status check_numbers(struct tleg_onnx_reader *reader, struct tensor 
 
 tleg_status tleg_onnx_tensor(struct tleg_onnx_reader *reader, struct tleg_span left) {
     struct tensor tensor = {.made = {.integers = (uint32_t)reader->onnx->integers.count}};
-    tleg_status status = TLEG_OK;
+    tleg_status status = reader->onnx->tensors.count < MOST_TENSORS ? TLEG_OK : tleg_onnx_too_many(reader, "tensors");
     while (left.at < left.end && status == TLEG_OK) {
         struct tleg_field field;
         status = tleg_wire_next(&reader->wire, &left, &field);

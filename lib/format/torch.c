@@ -195,7 +195,8 @@ static void list_key(const struct torch *torch, uint32_t key, char list[KEYS], s
 
 enum { LISTED = 8 }; /* sets of weights that a text names */
 
-/* The members of `value` that hold weights, but for `chosen`; *only is the last of them. Returns how many, at most LISTED. */
+/* The members of `value` that hold weights, but for `chosen`, beside which tensors count too; *only is the last of them.
+ * Returns how many, at most LISTED. */
 static int list_sets(struct torch *torch, uint32_t value, uint32_t chosen, char list[KEYS], uint32_t *only) {
     int count = 0;
     size_t length = 0;
@@ -203,8 +204,9 @@ static int list_sets(struct torch *torch, uint32_t value, uint32_t chosen, char 
     for (uint32_t item = members(torch, value); item && count < LISTED; item = item_at(torch, item)->next) {
         const struct tleg_pickle_item *i = item_at(torch, item);
         struct call call;
+        const enum made made = tleg_torch_find(torch, i->value, &call);
         if (get(torch, i->key)->kind != TLEG_PICKLE_TEXT || i->value == chosen || is_passed_over(torch, i->key) ||
-            tleg_torch_find(torch, i->value, &call) != NO_TENSOR || !holds(torch, i->value))
+            (made == NO_TENSOR ? !holds(torch, i->value) : made != PLAIN_TENSOR || !chosen))
             continue;
         list_key(torch, i->key, list, &length);
         *only = i->value;

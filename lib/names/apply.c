@@ -25,9 +25,10 @@ static const char *keep(struct arena *arena, struct tleg_rule_text text) {
     return copy;
 }
 
-static struct tleg_pair *find_key(const struct tleg_making *making, const char *key) {
+/* Among the first `count` pairs. */
+static struct tleg_pair *find_key(const struct tleg_making *making, size_t count, const char *key) {
     struct tleg_pair *pairs = making->pairs.items;
-    for (size_t k = 0; k < making->pairs.count; k++)
+    for (size_t k = 0; k < count; k++)
         if (strcmp(pairs[k].key, key) == 0)
             return &pairs[k];
     return NULL;
@@ -36,7 +37,7 @@ static struct tleg_pair *find_key(const struct tleg_making *making, const char *
 /* A key that is there already keeps its value, unless `replace`; one of the host's rules, applied before, always. */
 static tleg_status apply_key(struct work *work, const struct tleg_rule *rule, struct arena *arena, bool replace) {
     const struct tleg_pair found = {keep(arena, rule->target), keep(arena, rule->value)};
-    struct tleg_pair *same = find_key(&work->making, found.key);
+    struct tleg_pair *same = find_key(&work->making, work->making.pairs.count, found.key);
     if (work->making.naming->after && tleg_file_get_metadata(work->making.naming->file, found.key))
         return TLEG_OK;
     if (!same)
@@ -150,9 +151,10 @@ static tleg_status add_rest(struct tleg_making *making) {
 static tleg_status add_pairs(struct tleg_making *making) {
     const struct tleg_pair *pairs;
     const int64_t count = tleg_file_pairs(making->naming->file, &pairs);
+    const size_t said = making->pairs.count; /* the file has each key once: its own are not looked through */
     tleg_status status = TLEG_OK;
     for (int64_t k = 0; k < count && status == TLEG_OK; k++)
-        if (!find_key(making, pairs[k].key) && (making->naming->first || !tleg_names_is_config(pairs[k].key)))
+        if (!find_key(making, said, pairs[k].key) && (making->naming->first || !tleg_names_is_config(pairs[k].key)))
             status = tleg_making_say(making, pairs[k]);
     return status;
 }
@@ -208,6 +210,7 @@ static struct tleg_names_facts facts_of(struct tleg_making *making) {
     making->prefix = find_prefix(making);
     struct tleg_names_facts facts = {.dim = side_of(making, patches, 4, 0),
                                      .depth = count_layers(making),
+                                     .attention = side_of(making, "blocks.0.attn.proj.weight", 2, 1),
                                      .hidden = side_of(making, "blocks.0.mlp.fc2.weight", 2, 1),
                                      .patch = side_of(making, patches, 4, 2),
                                      .patch_width = side_of(making, patches, 4, 3),
@@ -245,9 +248,6 @@ static tleg_status apply_config(struct work *work) {
         if (status == TLEG_OK && rule.line > 0)
             status = apply_key(work, &rule, arena, naming->family != NULL);
     }
-    struct tleg_pair *silent = line > 0 ? find_key(&work->making, TLEG_RULES_OF_A_PART) : NULL;
-    if (silent) /* more than a part is said */
-        *silent = ((struct tleg_pair *)work->making.pairs.items)[--work->making.pairs.count];
     tleg_release(&naming->context->allocator, rules, bytes);
     return status;
 }
@@ -263,7 +263,7 @@ static bool lacks_bias(const struct tleg_making *making, const struct tleg_tenso
 }
 
 static bool says_layer_norms(const struct tleg_making *making) {
-    const struct tleg_pair *rms = find_key(making, "tleg.rms");
+    const struct tleg_pair *rms = find_key(making, making->pairs.count, "tleg.rms");
     return rms && strcmp(rms->value, "no") == 0;
 }
 
@@ -287,7 +287,7 @@ static tleg_status add_biases(struct tleg_making *making) {
 
 /* OpenCLIP's has one name before pooling and after it: its place is what is said, by its config.json or by a host. */
 static void place_norm(const struct tleg_making *making) {
-    const struct tleg_pair *said = find_key(making, "tleg.norm");
+    const struct tleg_pair *said = find_key(making, making->pairs.count, "tleg.norm");
     const char *place = said ? said->value : tleg_file_get_metadata(making->naming->file, "tleg.norm");
     struct tleg_tensor_made *made = making->made.items;
     for (size_t k = 0; k < making->made.count && making->naming->family && place; k++) {

@@ -1,7 +1,15 @@
 /* What all texts beside the weights are read by, and the rules that are made of them. */
 #include "names/beside.h"
 
+#include <stdio.h>
 #include <string.h>
+
+tleg_status tleg_beside_parse(const struct tleg_beside *reader, const char *name, const char *text, struct tleg_json *json) {
+    char what[TLEG_NAMES_TEXT];
+    snprintf(what, sizeof what, "%.*s: %s", TLEG_NAMES_TEXT - 40, reader->label, name);
+    text += strncmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* which some editors put before UTF-8 */
+    return tleg_json_parse(reader->context, what, text, strlen(text), json);
+}
 
 /* ---- members ---- */
 

@@ -17,6 +17,8 @@ struct tleg_beside {
 enum { TLEG_BESIDE_ROOT = 0, TLEG_BESIDE_WORD = 64 };
 
 /* ---- beside.c: members of an object ---- */
+/* FORMAT names the text. */
+tleg_status tleg_beside_parse(const struct tleg_beside *reader, const char *name, const char *text, struct tleg_json *json);
 /* The value of a member, or a token of kind NONE. */
 size_t tleg_beside_member(const struct tleg_beside *reader, size_t object, const char *key);
 bool tleg_beside_has(const struct tleg_beside *reader, size_t token); /* it is there, and not null */

@@ -64,6 +64,10 @@ static tleg_status read_hugging_face(struct tleg_beside *reader, size_t object) 
     int64_t heads = 0;
     if (status == TLEG_OK)
         status = tleg_beside_integer(reader, object, "num_attention_heads", &heads);
+    if (heads > 0 && facts->attention % heads != 0)
+        return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
+                         "%s: %s: num_attention_heads: expected a divisor of attention's width %lld, found %lld", reader->label,
+                         reader->name, (long long)facts->attention, (long long)heads);
     if (heads > 0)
         tleg_beside_put_integer(reader, "tleg.heads", heads);
     if (status == TLEG_OK)
@@ -198,7 +202,7 @@ bool tleg_names_is_config(const char *key) {
 /* One text, unless the part that is read is not there. */
 static tleg_status read_one(struct tleg_beside *reader, size_t k, const char *text, bool *read) {
     struct tleg_json json;
-    tleg_status status = tleg_json_parse(reader->context, texts[k].name, text, strlen(text), &json);
+    tleg_status status = tleg_beside_parse(reader, texts[k].name, text, &json);
     if (status != TLEG_OK)
         return status;
     reader->name = texts[k].name;

@@ -341,6 +341,8 @@
     "tleg.fit = squash\n"
 #define SIGLIP_ASSUMED HEADS ", a mean and standard deviation of 0.5, both sides resized"
 #define NAFLEX "a Hugging Face SigLIP 2 for pictures of any shape (NaFlex), here of one: square ones are prepared as its own"
+/* Of patches that a matrix embeds, whose size follows. */
+#define CHANNELS "square patches of 3 channels, or else of 1"
 #define COLOURS "ImageNet's mean and standard deviation of pictures"
 
 const char tleg_family_projection[] = "../head.proj.* -> head.*\n"
@@ -541,13 +543,13 @@ static const struct tleg_family families[] = {
      .lacks = "../classifier.weight",
      .flat = true,
      .rules = {TOWER_RULES, TOWER_FLAT SIGLIP_KEYS, SIGLIP_POOL},
-     .assumed = SIGLIP_ASSUMED},
+     .assumed = SIGLIP_ASSUMED ", " CHANNELS},
     {.name = NAFLEX,
      .sign = HF_TOWER_PATCH,
      .with = {"encoder.layers.{}.self_attn.q_proj.weight", "post_layernorm.weight"},
      .flat = true,
      .rules = {TOWER_RULES, TOWER_FLAT SIGLIP_KEYS, SIGLIP_HEAD},
-     .assumed = SIGLIP_ASSUMED},
+     .assumed = SIGLIP_ASSUMED ", " CHANNELS},
     {.name = "a Hugging Face SigLIP",
      .sign = HF_TOWER_PATCH,
      .with = {"head.probe"},
@@ -589,19 +591,19 @@ static const struct tleg_family families[] = {
      .lacks = "cls_token",
      .folds = true,
      .rules = {SIMPLE_RULES},
-     .assumed = HEADS ", pictures of 224 pixels (say their size when opening it), " COLOURS},
+     .assumed = HEADS ", pictures of 224 pixels (say their size when opening it), " CHANNELS ", " COLOURS},
     {.name = "a ViT of vit-pytorch",
      .sign = "to_patch_embedding.2.weight",
      .with = {"transformer.layers.{}.0.norm.weight", "to_patch_embedding.3.weight"},
      .folds = true,
      .rules = {LUCID_NORMED_RULES},
      .assumed = HEADS ", the class token is read where there is one (older ones made with pool='mean' read mean_all: say "
-                      "tleg.pool by rules), " COLOURS},
+                      "tleg.pool by rules), " CHANNELS ", " COLOURS},
     {.name = "a ViT of vit-pytorch",
      .sign = LUCID_PATCH,
      .with = {"transformer.layers.{}.0.fn.to_qkv.weight", "mlp_head.1.weight"},
      .rules = {LUCID_RULES},
-     .assumed = HEADS ", the class token is what the head reads, " COLOURS},
+     .assumed = HEADS ", the class token is what the head reads, " CHANNELS ", " COLOURS},
     {.name = "jeonsworld's ViT-pytorch",
      .sign = "transformer.embeddings.patch_embeddings.weight",
      .with = {"transformer.encoder.layer.{}.attention_norm.weight"},
@@ -617,7 +619,7 @@ static const struct tleg_family families[] = {
      .sign = "input_layer.weight",
      .with = {"transformer.{}.attn.in_proj_weight", "transformer.{}.linear.0.weight"},
      .rules = {UVA_RULES},
-     .assumed = "a patch's numbers have their channels first, " COLOURS},
+     .assumed = CHANNELS ", a patch's numbers have their channels first, " COLOURS},
     {.name = "mrdbourke's ViT",
      .sign = "patch_embedding.patcher.weight",
      .with = {"transformer_encoder.{}.msa_block.multihead_attn.in_proj_weight", "classifier.1.weight"},
@@ -645,14 +647,14 @@ static const struct tleg_family families[] = {
      .flat = true,
      .rules = {EMBEDS_RULES, "tleg.activation = gelu_tanh\n"},
      .rest = true,
-     .assumed = HEADS ", GELU by tanh, a mean and standard deviation of 0.5"},
+     .assumed = HEADS ", " CHANNELS ", GELU by tanh, a mean and standard deviation of 0.5"},
     {.name = "timm's NaFlexVit for pictures of one size",
      .sign = "embeds.proj.weight",
      .with = {"embeds.pos_embed", "blocks.{}.norm1.weight"},
      .flat = true,
      .rules = {EMBEDS_RULES},
      .rest = true,
-     .assumed = HEADS ", exact GELU, a mean and standard deviation of 0.5"},
+     .assumed = HEADS ", " CHANNELS ", exact GELU, a mean and standard deviation of 0.5"},
     {.name = "a ViT of early timm with a representation layer",
      .sign = "pre_logits.fc.weight",
      .with = {"patch_embed.proj.weight"},

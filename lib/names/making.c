@@ -172,15 +172,16 @@ static tleg_status take_whole(struct tleg_making *making, const struct tleg_rule
     const bool convolution = asked->patches || (entry->rank == 2 && strcmp(made->name, "patch_embed.proj.weight") == 0);
     if ((asked->turned || asked->patches) && (entry->rank != 2 || !tleg_dtype_is_real(entry->dtype)))
         return fail_piece(making, rule, entry, "a matrix of floating-point numbers");
+    if (asked->turned) { /* first: its rows are those of the new matrix */
+        piece->order = TLEG_PIECE_TURNED;
+        made->shape[0] = entry->shape[1];
+        made->shape[1] = entry->shape[0];
+    }
     if (convolution && !as_convolution(made, &channels))
         return fail_piece(making, rule, entry, "rows of 3 or 1 times the pixels of a square patch");
     if (asked->patches) {
         piece->order = TLEG_PIECE_PATCHES;
         piece->channels = channels;
-    } else if (asked->turned) {
-        piece->order = TLEG_PIECE_TURNED;
-        made->shape[0] = entry->shape[1];
-        made->shape[1] = entry->shape[0];
     }
     return TLEG_OK;
 }

@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+/* Of a file without keys, which the texts beside it or a host's rules may say but a part of. */
+static const char of_a_part[] = TLEG_RULES_OF_A_PART " = yes\n";
+
 /* The library's own files say everything themselves. */
 static bool is_own(const tleg_file *file) {
     return tleg_file_get_metadata(file, "tleg.kind") != NULL;
@@ -89,10 +92,14 @@ static tleg_status by_family(tleg_context *context, const tleg_file *file, const
         return status;
     if (!naming.family && !tleg_names_are_ours(file))
         tleg_names_guess(context, whole);
-    if (!naming.family)
-        return has_config(file) ? tleg_names_apply(&naming, named) : tleg_file_view(context, file, "", named);
-    take_rules(&naming);
-    note_family(context, file, naming.family);
+    if (!naming.family && !has_config(file))
+        return tleg_file_view(context, file, "", named);
+    if (naming.family) {
+        take_rules(&naming);
+        note_family(context, file, naming.family);
+    } else if (!tleg_names_has_keys(file)) {
+        naming.rules[0] = of_a_part;
+    }
     return tleg_names_apply(&naming, named);
 }
 
@@ -139,7 +146,18 @@ bool tleg_names_has_keys(const tleg_file *file) {
     bool found = false;
     for (int64_t k = 0; (key = tleg_file_get_metadata_key(file, k)) != NULL; k++)
         found = found || (strncmp(key, "tleg.", 5) == 0 && strcmp(key, "tleg.scores") != 0); /* which any file may get */
-    return found && !tleg_file_get_metadata(file, TLEG_RULES_OF_A_PART);
+    return found && (!tleg_file_get_metadata(file, TLEG_RULES_OF_A_PART) || tleg_file_get_metadata(file, "tleg.eps"));
+}
+
+/* A file whose names have wrappers in the middle, as what they wrap. */
+static tleg_status unwrap(tleg_context *context, tleg_file **file) {
+    tleg_file *unwrapped;
+    const tleg_status status = tleg_names_unwrap(context, *file, &unwrapped);
+    if (unwrapped) {
+        tleg_file_free(*file);
+        *file = unwrapped;
+    }
+    return status;
 }
 
 /* The host's rules, and where they name a part alone, such as another head, those of the family that the rest is of. */
@@ -148,11 +166,13 @@ static tleg_status by_rules(tleg_context *context, const tleg_file *file, const 
     struct tleg_naming rest = {.context = context, .after = rules};
     tleg_file *made = NULL;
     tleg_status status = tleg_names_apply(&own, &made);
+    if (status == TLEG_OK)
+        status = unwrap(context, &made);
     if (status == TLEG_OK && !says_all(file, made))
         status = tleg_names_recognise(context, made, &rest.family, &rest.prefix);
     if (status == TLEG_OK && !rest.family && !tleg_names_are_ours(made)) /* a rule took what the family is known by */
         status = tleg_names_recognise(context, file, &rest.family, &rest.prefix);
-    const bool keyless = status == TLEG_OK && !rest.family && tleg_names_are_ours(file) && !tleg_names_has_keys(file);
+    const bool keyless = status == TLEG_OK && !rest.family && !tleg_names_has_keys(tleg_names_are_ours(file) ? file : made);
     if (status == TLEG_OK && !rest.family && !keyless && !has_config(made)) {
         *named = made;
         return TLEG_OK;
@@ -162,7 +182,7 @@ static tleg_status by_rules(tleg_context *context, const tleg_file *file, const 
         note_family(context, made, rest.family);
         take_rules(&rest);
     } else if (keyless) {
-        rest.rules[0] = TLEG_RULES_OF_A_PART " = yes\n";
+        rest.rules[0] = of_a_part;
     }
     if (status == TLEG_OK)
         status = tleg_names_apply(&rest, named);

@@ -9,10 +9,10 @@
  * the tensor or the line; UNSUPPORTED names the family and the part that the library does not compute. */
 tleg_status tleg_names_read(tleg_context *context, const tleg_file *file, const char *rules, tleg_file **named);
 
-/* The key of a file without keys of its own of which a host's rules named a part: what they do not say is as in one without
- * any. It is never written. */
+/* The key of a file without keys of its own of which a host's rules or the texts beside it say a part: what they do not say is
+ * as in one without any. It is never written. */
 #define TLEG_RULES_OF_A_PART "tleg.rules_of_a_part"
-/* Whether a file has keys of its own, that begin with "tleg.". */
+/* Whether a file has keys of its own, that begin with "tleg."; or is said the eps of, as a whole network's texts do. */
 bool tleg_names_has_keys(const tleg_file *file);
 
 /* What a part beside a network is, by the word that its name begins with. */

@@ -79,6 +79,7 @@ void tleg_names_guess(tleg_context *context, const tleg_file *file);
 /* ---- config.c ---- */
 struct tleg_names_facts { /* of the weights, under the library's names; 0: unknown */
     int64_t dim, depth, hidden, channels, image, classes;
+    int64_t attention; /* the width of all heads together */
     int64_t patch, patch_width;
     int64_t rows, prefix, registers; /* of the position embedding, and of the tokens before the patches */
     bool placeless;                  /* there is no position embedding */

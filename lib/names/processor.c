@@ -24,7 +24,7 @@ static tleg_status model_type(const struct tleg_beside *reader, char out[TLEG_BE
     struct tleg_json json;
     if (!text)
         return TLEG_OK;
-    const tleg_status status = tleg_json_parse(reader->context, name, text, strlen(text), &json);
+    const tleg_status status = tleg_beside_parse(reader, name, text, &json);
     if (status != TLEG_OK)
         return status;
     const struct tleg_beside beside = {.json = &json};

@@ -237,7 +237,7 @@ static tleg_status put_norms(struct tleg_beside *reader, const char *name, size_
     char norm[TLEG_BESIDE_WORD], embedded[TLEG_BESIDE_WORD];
     if (is_made(reader, args, "use_post_norm", norms_after(name)))
         tleg_beside_put(reader, "tleg.branch_norm", "after");
-    else if (placed)
+    else if (placed || is_eva(name) || is_plain(name))
         tleg_beside_put(reader, "tleg.branch_norm", "before");
     if (!given)
         tleg_beside_put(reader, "tleg.eps", has_wide_eps(name) ? "1e-5" : "1e-6"); /* as timm makes them */

@@ -557,7 +557,8 @@ static tleg_status read_branch_norm(struct tleg_config_reader *reader) {
         return tleg_fail(reader->context, TLEG_ERROR_FORMAT,
                          "%s: tleg.branch_norm: expected \"before\" with LayerScale (ls1, ls2), found \"%s\"", reader->label,
                          tleg_branch_norm_words[c->norm_after]);
-    if (!reader->gene && !tleg_names_has_keys(reader->file) && c->no_qkv_bias && !c->class_token && !c->layer_scale)
+    const bool partly = !tleg_names_has_keys(reader->file) || tleg_file_get_metadata(reader->file, TLEG_RULES_OF_A_PART);
+    if (!reader->gene && place == 0 && partly && c->no_qkv_bias && !c->class_token && !c->layer_scale)
         return tleg_fail(
             reader->context, TLEG_ERROR_UNSUPPORTED,
             "%s: its names and shapes are those of two models: a block's norms may stand before its branches or after "

@@ -68,11 +68,16 @@ static void look_at(struct part *part, const struct tleg_entry *entry, const tle
                   (entry->rank == 2 && (shape[0] == channels || shape[1] == channels));
 }
 
-/* The part that an entry which is not read is of. */
+/* Whether a name begins as all of the network's own do. */
+static bool is_inside(const struct left *left, const char *name) {
+    return left->prefix == 0 || strncmp(name, left->own, left->prefix) == 0;
+}
+
+/* The part that an entry which is not read is of. Of what all names of the network begin with, each word is read under. */
 static struct part part_of(const struct left *left, const struct tleg_entry *entry) {
     struct part part = {.name = origin(entry)};
-    part.word = part.name;
-    part.length = word_end(part.name, 0);
+    part.word = part.name + (is_inside(left, part.name) ? left->prefix : 0);
+    part.length = word_end(part.word, 0) + (size_t)(part.word - part.name);
     while (part.name[part.length] && is_read_under(left, part.name, part.length)) {
         part.word = part.name + part.length + 1;
         part.length = word_end(part.name, part.length + 1);
@@ -89,7 +94,7 @@ static struct part part_of(const struct left *left, const struct tleg_entry *ent
 /* Where a part stands: beside a network that has a prefix, beside the network's own parts, or within one of them. */
 enum place { OUTSIDE, BESIDE, WITHIN };
 static enum place place_of(const struct left *left, const struct part *part) {
-    if (left->prefix > 0 && strncmp(part->name, left->own, left->prefix) != 0)
+    if (!is_inside(left, part->name))
         return OUTSIDE;
     return part->word == part->name + left->prefix ? BESIDE : WITHIN;
 }

@@ -304,6 +304,25 @@ static void check_pair(const tleg_file *file, const char *name) {
     assert_true(numbers[0] == 2 && numbers[1] == 3);
 }
 
+/* A head beside a module that was saved without it. */
+static void tensors_beside_the_chosen_set_are_said(void **state) {
+    (void)state;
+    static const char pickle[] =
+        "\x80\2}(" TEXT("\5", "model") "}(" TEXT("\1", "w") PAIR "u" TEXT("\1", "h") PAIR TEXT("\1", "n") "K\1u.";
+    const tleg_context_options options = {.struct_size = sizeof options, .log = on_log};
+    tleg_context *own;
+    tleg_file *file;
+    assert_int_equal(tleg_context_create(&options, &own), TLEG_OK);
+    make_zip(pickle, sizeof pickle - 1);
+    zip_finish(&zip);
+    said[0] = '\0';
+    assert_int_equal(tleg_file_parse(own, zip.bytes, zip.size, &file), TLEG_OK);
+    assert_contains(said, "the weights are those under \"model\"; others are under \"h\"");
+    check_pair(file, "w");
+    tleg_file_free(file);
+    tleg_context_free(own);
+}
+
 struct pickle_case {
     const char *bytes;
     size_t size;
@@ -818,6 +837,7 @@ int main(void) {
         cmocka_unit_test(a_key_must_be_there_and_mean_something),
         cmocka_unit_test(a_key_reaches_models_in_memory),
         cmocka_unit_test(files_without_weights_say_what_they_are),
+        cmocka_unit_test(tensors_beside_the_chosen_set_are_said),
         cmocka_unit_test(nothing_in_a_pickle_is_run),
         cmocka_unit_test(tensors_that_lie_are_named),
         cmocka_unit_test(pickles_that_are_broken_say_where),

@@ -424,6 +424,49 @@ static void numbers_in_another_file_are_found_beside_it_alone(void **state) {
     free(data);
 }
 
+/* A field of bytes of a message, whose length takes four; returns what is after it. */
+static unsigned char *put_field(unsigned char *at, int number, const void *bytes, size_t size) {
+    *at++ = (unsigned char)(number << 3 | 2);
+    for (int k = 0; k < 4; k++)
+        *at++ = (unsigned char)((size >> 7 * k & 127) | (k < 3 ? 128 : 0));
+    memcpy(at, bytes, size);
+    return at + size;
+}
+
+static void assert_too_many(const unsigned char *graph, size_t size, const char *says) {
+    const char *path = support_scratch("many.onnx");
+    unsigned char *model = malloc(size + 7);
+    tleg_file *file;
+    memcpy(model, "\x08\x08", 2); /* the version, by which it is known */
+    write_all(path, model, (size_t)(put_field(model + 2, 7, graph, size) - model));
+    free(model);
+    assert_refused(tleg_file_open(context, path, NULL, &file), TLEG_ERROR_UNSUPPORTED, says);
+    remove(path);
+}
+
+/* Of what a small file may name very often. */
+static void a_graph_has_so_many_tensors_and_files(void **state) {
+    (void)state;
+    enum { FILES = 1025, TENSORS = (1 << 17) + 1, ROOM = 1 << 21 };
+    static const char attribute[] = "\x2a\x04\x08\x00\x10\x01"; /* a tensor of 0 x F32 */
+    unsigned char *graph = malloc(ROOM), *node = malloc(ROOM), *at = graph, *end = node;
+    for (int k = 0; k < FILES; k++) {
+        unsigned char pair[64], tensor[96], *last = put_field(pair, 1, "location", 8);
+        char name[16];
+        last = put_field(last, 2, name, (size_t)snprintf(name, sizeof name, "f%d", k));
+        memcpy(tensor, "\x08\x00\x10\x01\x70\x01", 6); /* 0 x F32, beside the file */
+        last = put_field(tensor + 6, 13, pair, (size_t)(last - pair));
+        at = put_field(at, 5, tensor, (size_t)(last - tensor));
+    }
+    assert_too_many(graph, (size_t)(at - graph), "external data: expected at most 1024 files, found more");
+    for (int k = 0; k < TENSORS; k++)
+        end = put_field(end, 5, attribute, sizeof attribute - 1);
+    at = put_field(graph, 1, node, (size_t)(end - node));
+    assert_too_many(graph, (size_t)(at - graph), "more tensors than any model's");
+    free(node);
+    free(graph);
+}
+
 /* A host's allocator that puts one file in another's place at one of its calls. */
 struct swapper {
     long calls, at;
@@ -576,6 +619,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(labels_and_pictures_are_those_of_the_metadata),
         cmocka_unit_test(other_graphs_are_refused_by_the_first_node_that_does_not_fit),
         cmocka_unit_test(keys_that_contradict_the_graph_are_refused),
+        cmocka_unit_test(a_graph_has_so_many_tensors_and_files),
         cmocka_unit_test(numbers_in_another_file_are_found_beside_it_alone),
         cmocka_unit_test(a_graph_and_its_numbers_are_of_one_file),
         cmocka_unit_test(texts_beside_a_graph_say_more_and_nothing_else),

@@ -120,6 +120,24 @@ static void rules_say_what_tensors_are_made_of(void **state) {
     free(bytes);
 }
 
+/* What a patch is follows from the rows of the new matrix. */
+static void a_turned_matrix_may_embed_patches(void **state) {
+    (void)state;
+    struct vit_file made = {0};
+    unsigned char *bytes;
+    float values[12 * 48];
+    vit_add(&made, "pixels", "48,12"); /* 12 numbers would be patches of 2 x 2 */
+    tleg_file *file = must_name(&made, "pixels^T -> patch_embed.proj.weight", &bytes);
+    const struct tleg_entry *patches = tleg_file_find(file, "patch_embed.proj.weight");
+    assert_int_equal(patches->rank, 4);
+    assert_memory_equal(patches->shape, ((const int64_t[4]){12, 3, 4, 4}), 4 * sizeof(int64_t));
+    OK(context, tleg_file_read_f32(context, file, patches, values));
+    for (size_t k = 0; k < 12 * 48; k++)
+        assert_true(values[k] == vit_value("pixels", k % 48 * 12 + k / 48));
+    tleg_file_free(file);
+    free(bytes);
+}
+
 static void rules_leave_out_what_they_call_nothing(void **state) {
     (void)state;
     struct vit_file made;
@@ -387,6 +405,12 @@ static void wrappers_in_the_middle_are_passed_over(void **state) {
         assert_non_null(strstr(note, "a Hugging Face ViT"));
         assert_non_null(tleg_file_find(file, "blocks.0.attn.qkv.weight"));
         assert_non_null(tleg_file_find(file, "blocks.1.mlp.fc2.bias"));
+        tleg_file_free(file);
+        free(bytes);
+        vit_add(&made, "fc.weight", "5,12"); /* beside rules for a part as well, which are in the file's names */
+        file = must_name(&made, "fc.* -> head.*", &bytes);
+        assert_non_null(tleg_file_find(file, "blocks.0.attn.qkv.weight"));
+        assert_tensor(file, "head.weight", "5,12", "fc.weight", 0);
         tleg_file_free(file);
         free(bytes);
     }
@@ -933,6 +957,21 @@ static void rules_name_all_that_a_block_computes_with(void **state) {
     must_refuse(&made, rules, TLEG_ERROR_FORMAT, (const char *const[2]){"\"net.layers.0.gate\"", "in no rule"});
 }
 
+/* How many channels a patch has does not show in a matrix. */
+static void what_a_matrix_of_patches_leaves_open_is_said(void **state) {
+    (void)state;
+    static const char *const words[] = {"^P -> patch_embed", "pixel_norm", "input_layer"};
+    const struct tleg_family *family;
+    for (size_t k = 0; (family = tleg_family_at(k)) != NULL; k++) {
+        bool matrix = family->flat;
+        for (size_t part = 0; part < TLEG_RULE_TEXTS && family->rules[part]; part++)
+            for (size_t w = 0; w < sizeof words / sizeof *words; w++)
+                matrix = matrix || strstr(family->rules[part], words[w]);
+        if (matrix != (family->assumed && strstr(family->assumed, "3 channels")))
+            fail_msg("%s: %s", family->name, family->assumed);
+    }
+}
+
 /* Each row is read by sound rules, or refused by a reason. */
 static void every_family_has_rules_or_a_reason(void **state) {
     (void)state;
@@ -953,6 +992,7 @@ static void every_family_has_rules_or_a_reason(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_say_what_tensors_are_made_of),
+        cmocka_unit_test(a_turned_matrix_may_embed_patches),
         cmocka_unit_test(rules_leave_out_what_they_call_nothing),
         cmocka_unit_test(rules_that_are_not_rules_name_their_line),
         cmocka_unit_test(rules_that_do_not_fit_the_file_name_the_tensor),
@@ -982,6 +1022,7 @@ int main(void) {
         cmocka_unit_test(questions_that_nobody_answered_are_refused),
         cmocka_unit_test(positions_may_have_their_tokens_first),
         cmocka_unit_test(rules_name_all_that_a_block_computes_with),
+        cmocka_unit_test(what_a_matrix_of_patches_leaves_open_is_said),
         cmocka_unit_test(every_family_has_rules_or_a_reason),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -104,6 +104,8 @@ static void a_hugging_face_config_says_what_shapes_do_not(void **state) {
     static const char nameless[] = "{\"model_type\": \"vit\", \"id2label\": {\"0\": \"LABEL_0\", \"1\": \"LABEL_1\", "
                                    "\"2\": \"LABEL_2\", \"3\": \"LABEL_3\", \"4\": \"LABEL_4\"}}";
     must_say("config.json", nameless, (const char *const[][2]){{"tleg.labels", NULL}, {NULL, NULL}});
+    must_say("config.json", "\xEF\xBB\xBF{\"model_type\": \"vit\", \"num_attention_heads\": 6}",
+             (const char *const[][2]){{"tleg.heads", "6"}, {NULL, NULL}});
     must_say("config.json", "{\"a\": 1}", (const char *const[][2]){{"tleg.eps", NULL}, {NULL, NULL}}); /* of something else */
 }
 
@@ -397,6 +399,8 @@ static void what_contradicts_the_weights_is_named(void **state) {
         {"config.json", "{\"model_type\": \"vit\", \"num_channels\": 1}", "num_channels"},
         {"config.json", "{\"model_type\": \"vit\", \"intermediate_size\": 48}", "intermediate_size"},
         {"config.json", "{\"model_type\": \"vit\", \"num_attention_heads\": \"three\"}", "num_attention_heads"},
+        {"config.json", "{\"model_type\": \"vit\", \"num_attention_heads\": 5}",
+         "config.json: num_attention_heads: expected a divisor of attention's width 12, found 5"},
         {"config.json", "{\"model_type\": \"vit\", \"layer_norm_eps\": \"small\"}", "layer_norm_eps"},
         {"config.json",
          "{\"model_type\": \"vit\", \"id2label\": {\"0\": \"a\", \"1\": 1, \"2\": \"\", \"3\": \"\", \"4\": \"\"}}",
@@ -415,7 +419,7 @@ static void what_contradicts_the_weights_is_named(void **state) {
          "label_names are 2, but the weights have 5"},
         {"config.json", "{\"architecture\": \"x\", \"mean\": [1, 2]}", "mean"},
         {"config.json", "{\"architecture\": \"x\", \"std\": [1, 2, \"a\"]}", "std"},
-        {"config.json", "{\"model_type\": ", "config.json"},
+        {"config.json", "{\"model_type\": ", "(memory): config.json is no JSON"},
         {"open_clip_config.json", "{\"model_cfg\": {\"vision_cfg\": {\"width\": 768}}}", "width is 768"},
         {"preprocessor_config.json", "{\"rescale_factor\": 0}", "rescale_factor"},
         {"preprocessor_config.json", "{\"size\": {\"height\": 3}}", "a height and a width"},

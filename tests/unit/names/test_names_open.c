@@ -140,6 +140,42 @@ static void a_rule_leaves_what_a_config_says(void **state) {
     assert_non_null(strstr(note, "there are no tleg. keys"));
 }
 
+/* Texts beside timm's names that say a part leave the rest as it is without them: what is assumed, and what is refused. */
+static void what_texts_leave_unsaid_is_as_without_them(void **state) {
+    (void)state;
+    static const struct {
+        const char *key, *text, *names;
+        double eps;
+        bool noted, placed; /* what is assumed is noted; where norms stand is known */
+    } cases[] = {
+        {NULL, NULL, NULL, 1e-6, true, false},
+        {"preprocessor_config.json", "{\\\"image_mean\\\": [0.5, 0.5, 0.5]}", NULL, 1e-6, true, false},
+        {"preprocessor_config.json", "{\\\"image_mean\\\": [0.5, 0.5, 0.5]}", "head.* -> head.*", 1e-6, true, false},
+        {"config.json",
+         "{\\\"architectures\\\": [\\\"x\\\"], \\\"id2label\\\": [\\\"a\\\", \\\"b\\\", \\\"c\\\", \\\"d\\\", \\\"e\\\"]}",
+         NULL, 1e-6, true, false},
+        {"config.json", "{\\\"model_type\\\": \\\"x\\\", \\\"num_attention_heads\\\": 3}", NULL, 1e-6, true, false},
+        {"config.json", "{\\\"model_type\\\": \\\"x\\\", \\\"layer_norm_eps\\\": 1e-3}", NULL, 1e-3, false, false},
+        {"config.json", "{\\\"architecture\\\": \\\"vit_tiny_patch16_224\\\"}", NULL, 1e-6, false, true},
+        {NULL, NULL, "tleg.heads = 3", 1e-6, true, false},
+        {NULL, NULL, "tleg.branch_norm = before", 1e-6, true, true},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct vit_file made;
+        tleg_config info;
+        vit_model(&made, 2);
+        if (cases[k].key)
+            vit_key(&made, cases[k].key, cases[k].text);
+        assert_int_equal(open_with(&made, cases[k].names, &info), TLEG_OK);
+        assert_true(info.eps == cases[k].eps);
+        assert_int_equal(strstr(note, "taken as timm's plain ViT") != NULL, cases[k].noted);
+        vit_remove(&made, "blocks.0.attn.qkv.bias");
+        vit_remove(&made, "blocks.1.attn.qkv.bias");
+        assert_int_equal(open_with(&made, cases[k].names, &info), cases[k].placed ? TLEG_OK : TLEG_ERROR_UNSUPPORTED);
+        assert_true(cases[k].placed || strstr(tleg_context_get_error(context), "vit_*_rpn"));
+    }
+}
+
 /* OpenCLIP's projection stands beside a tower of timm's, and is its head. */
 static void a_projection_beside_a_tower_is_its_head(void **state) {
     (void)state;
@@ -392,6 +428,7 @@ static void learngenes_and_tensors_take_no_rules(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rule_leaves_what_a_config_says),
+        cmocka_unit_test(what_texts_leave_unsaid_is_as_without_them),
         cmocka_unit_test(a_projection_beside_a_tower_is_its_head),
         cmocka_unit_test(what_is_no_choice_of_one_class_is_noted),
         cmocka_unit_test(a_model_opens_under_the_names_that_rules_give),

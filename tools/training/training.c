@@ -401,6 +401,8 @@ static int prepare(struct state *state, training_begin *begin, const void *verb)
     if (code == EXIT_DONE)
         code = begin(state->call, state->context, &state->set, &state->source, verb);
     if (code == EXIT_DONE)
+        code = training_spare_start(state);
+    if (code == EXIT_DONE)
         code = training_check_latents(state);
     if (code == EXIT_DONE)
         code = training_take_recorded(state);

@@ -106,7 +106,7 @@ if within 300000 --version; then
         says out "6 images of 2 classes to learn from"
         must test "$(grep -c skipped err)" -eq 0
     done
-    for words in "eval good.st --depth 2 --data tree" "features good.st --depth 2 tree -o rows.st"; do # no room for what is not there
+    for words in "eval good.st --depth 2 --image 64 --data tree" "features good.st --depth 2 --image 64 tree -o rows.st"; do # no room for what is not there
         within 300000 $words --batch 65536
         must test $? -eq 0
     done

@@ -307,15 +307,15 @@ for words in "--alpha 0.5" "--tau 2" "--smoothing 0.1"; do
 done
 
 # ---- a signal among the pictures of a folder ----
-now="tleg generate -o many/, SIGINT"
-env --default-signal=INT "$tleg" generate own.st --depth 2 --count 400 --steps 1 --guidance 1 --scale 64 -o many/ >out 2>err &
+now="tleg generate -o halted/, SIGINT"
+env --default-signal=INT "$tleg" generate own.st --depth 2 --count 400 --steps 1 --guidance 1 --scale 64 -o halted/ >out 2>err &
 pid=$!
-until_so test -e many/00002.png
+until_so test -e halted/00002.png
 kill -INT $pid
 wait $pid
 must test $? -eq 130
-written=$(find many -name '*.png' | wc -l)
-says err "stopped by SIGINT: $written of 400 pictures are written to many/"
+written=$(find halted -name '*.png' | wc -l)
+says err "stopped by SIGINT: $written of 400 pictures are written to halted/"
 
 # ---- pictures of another mean and std are numbers from -1 to 1 all the same ----
 try 0 convert "$gene" --mean 0.3,0.4,0.5 --std 0.2,0.3,0.4 -o retold.st

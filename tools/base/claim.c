@@ -123,7 +123,9 @@ static int take(const struct invocation *call, const char *what, const char *pat
 }
 
 int place_take(const struct invocation *call, const char *what, const char *path) {
-    int code = place_try(call, what, path);
+    int code = place_apart(call, what, path, call->names_path);
+    if (code == EXIT_DONE)
+        code = place_try(call, what, path);
     if (code != EXIT_DONE)
         return code;
     char *resolved = place_resolve(path), *folder = resolved ? place_folder(resolved) : NULL;

@@ -361,7 +361,6 @@ bool options_parse(const struct verb *verb, int argc, char **argv, const struct 
     static const struct choice gemms[] = {
         {"auto", TLEG_GEMM_AUTO}, {"own", TLEG_GEMM_OWN}, {"blas", TLEG_GEMM_BLAS}, {NULL, 0}};
     bool help = false, options_end = false;
-    const char *names = NULL;
     *call = (struct invocation){.verb = verb, .threads = 1, .operands = argv};
     const struct option shared[] = {
         {"--json", OPTION_FLAG, &call->json, 0, 0, NULL},
@@ -372,7 +371,7 @@ bool options_parse(const struct verb *verb, int argc, char **argv, const struct 
         {"--activation", OPTION_CHOICE, &call->activation, 0, 0, option_activations},
         {"--eps", OPTION_REAL, &call->eps, 0, 0, NULL},
         {"--key", OPTION_TEXT, &call->key, 0, 0, NULL},
-        {"--names", OPTION_TEXT, &names, 0, 0, NULL},
+        {"--names", OPTION_TEXT, &call->names_path, 0, 0, NULL},
         {"--help", OPTION_FLAG, &help, 0, 0, NULL},
         {NULL, OPTION_FLAG, NULL, 0, 0, NULL},
     };
@@ -396,5 +395,5 @@ bool options_parse(const struct verb *verb, int argc, char **argv, const struct 
             return false;
         }
     }
-    return check_operands(call, least, most, code) && (!names || read_names(call, names, code));
+    return check_operands(call, least, most, code) && (!call->names_path || read_names(call, call->names_path, code));
 }

@@ -97,3 +97,27 @@ char *text_repaired(const char *text) {
         text_repair(text, repaired, room);
     return repaired;
 }
+
+/* What no shell makes anything of, wherever in a word it stands. */
+static bool is_plain(const char *text) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-:,@%";
+    const unsigned char *byte = (const unsigned char *)text;
+    while (*byte >= 0x80 || (*byte != '\0' && strchr(plain, *byte)))
+        byte++;
+    return *byte == '\0' && *text != '\0';
+}
+
+char *text_for_shell(const char *text) {
+    static const char quote[] = "'\\''";
+    char *quoted = malloc(4 * strlen(text) + sizeof "''"), *at = quoted;
+    if (!quoted || is_plain(text))
+        return quoted ? strcpy(quoted, text) : NULL;
+    *at++ = '\'';
+    for (; *text != '\0'; text++)
+        if (*text == '\'')
+            at = stpcpy(at, quote);
+        else
+            *at++ = *text;
+    strcpy(at, "'");
+    return quoted;
+}

@@ -25,5 +25,7 @@ size_t text_cut(const char *text, size_t most);
 void text_repair(const char *text, char *repaired, size_t room);
 /* All of it, in memory of malloc; NULL where there is none. */
 char *text_repaired(const char *text);
+/* As a shell takes it for one word, in quotes where it needs them; likewise. */
+char *text_for_shell(const char *text);
 
 #endif

@@ -30,6 +30,7 @@ struct invocation {
     double eps;                      /* of the norms; 0: not given */
     const char *key;                 /* of a PyTorch file's set of weights; NULL: the library chooses */
     const char *names;               /* the text of --names; NULL: none */
+    const char *names_path;          /* the file that it was read from */
     const struct pictures *pictures; /* how they are prepared, in place of what the file says; NULL: as the file says */
     char **operands;                 /* arguments that are not options, in order */
     int operand_count;

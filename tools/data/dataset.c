@@ -70,6 +70,10 @@ static int number_places(const struct invocation *call, struct dataset *set) {
     return code;
 }
 
+static int check_any(const struct invocation *call, const struct dataset *set) {
+    return set->count ? EXIT_DONE : tool_fail(call, "%s: no pictures", set->options.dir);
+}
+
 /* ---- pixels ---- */
 
 int dataset_picture(const struct dataset *set, size_t i, tleg_image *image, struct picture *own, char error[PICTURE_ERROR]) {
@@ -110,7 +114,9 @@ static int read_any(const struct invocation *call, struct dataset *set) {
 int dataset_open(const struct invocation *call, const struct dataset_options *options, struct dataset *set) {
     *set = (struct dataset){.options = *options};
     int code = read_any(call, set);
-    return code == EXIT_DONE && !options->unlabelled ? number_places(call, set) : code;
+    if (code != EXIT_DONE)
+        return code;
+    return options->unlabelled ? check_any(call, set) : number_places(call, set);
 }
 
 static void free_classes(struct dataset *set) {

@@ -12,17 +12,39 @@
 
 /* ---- what makes them ---- */
 
-static int name_model(const struct invocation *call, tleg_context *context, const tleg_file *file, const tleg_config *config,
+/* Whether positions go to another size by the filter that is not the usual one: the size as learned asks for neither. */
+static int is_antialiased(const struct invocation *call, tleg_context *context, const tleg_file *file,
+                          const struct source *source, const struct expansion *expansion, bool *antialiased) {
+    struct source learned = {0};
+    *antialiased = false;
+    if (!expansion->image.height || expansion->filter != TLEG_POSITION_FILTER_ANTIALIAS)
+        return EXIT_DONE;
+    const int code = source_read(call, context, source->path, file, &(struct expansion){0}, &learned);
+    const struct extent now = extent_of_image(&source->config), then = extent_of_image(&learned.config);
+    *antialiased = now.height != then.height || now.width != then.width;
+    source_close(&learned);
+    return code;
+}
+
+static int name_model(const struct invocation *call, tleg_context *context, const tleg_file *file, const struct source *source,
                       const struct expansion *expansion, bool exif, char model[FEATURES_MODEL]) {
+    const tleg_config *config = &source->config;
+    const char *schedule = tleg_file_get_metadata(file, "tleg.schedule");
     uint64_t digest = DIGEST_START;
+    bool antialiased;
     char text[160];
     if (source_digest(context, file, config, &digest) != TLEG_OK)
         return tool_fail_context(call, context);
+    const int code = is_antialiased(call, context, file, source, expansion, &antialiased);
+    if (code != EXIT_DONE)
+        return code;
+    if (schedule) /* of the same numbers it makes other layers */
+        digest = digest_text(digest, schedule);
     snprintf(text, sizeof text, "%d %d %d %d %d %d %.17g", (int)config->depth, (int)config->dtype, (int)config->image_size,
              (int)config->mlp, (int)config->interpolation, (int)config->fit, config->crop);
     if (config->image_width)
         snprintf(text + strlen(text), sizeof text - strlen(text), " %d", (int)config->image_width);
-    if (expansion->image.height && expansion->filter) /* of another size than was learned */
+    if (antialiased)
         snprintf(text + strlen(text), sizeof text - strlen(text), " filter %d", (int)expansion->filter);
     if (exif)
         snprintf(text + strlen(text), sizeof text - strlen(text), " exif");
@@ -36,7 +58,7 @@ int features_open_model(const struct invocation *call, tleg_context *context, co
     tleg_file *file;
     int code = source_open_kept(call, context, path, expansion, source, &file);
     if (code == EXIT_DONE)
-        code = name_model(call, context, file, &source->config, expansion, exif, model);
+        code = name_model(call, context, file, source, expansion, exif, model);
     tleg_file_free(file);
     return code;
 }
@@ -45,6 +67,7 @@ int features_open_model(const struct invocation *call, tleg_context *context, co
 
 struct run {
     const struct features_plan *plan;
+    int32_t batch; /* no more than there are pictures */
     struct features *features;
     struct feed *feed;
     tleg_session *session;
@@ -59,15 +82,15 @@ static int make_room(const struct invocation *call, struct run *run) {
     features->dim = (size_t)source_features(config);
     features->rows = calloc(plan->part->count, features->dim * sizeof *features->rows);
     features->items = calloc(plan->part->count, sizeof *features->items);
-    run->logits = calloc((size_t)plan->batch, (size_t)(config->classes + 1) * sizeof *run->logits);
+    run->logits = calloc((size_t)run->batch, (size_t)(config->classes + 1) * sizeof *run->logits);
     if (!features->rows || !features->items || !run->logits)
         return tool_fail_memory(call);
     const struct feed_plan feed = {.part = plan->part,
                                    .config = config,
-                                   .batch = (size_t)plan->batch,
+                                   .batch = (size_t)run->batch,
                                    .ranks = 1,
                                    .repeats = 1,
-                                   .end = ((int64_t)plan->part->count - 1) / plan->batch + 1,
+                                   .end = ((int64_t)plan->part->count - 1) / run->batch + 1,
                                    .loaders = plan->loaders};
     run->feed = feed_start(call, &feed);
     return run->feed ? EXIT_DONE : EXIT_FAILED;
@@ -118,9 +141,10 @@ static int take_all(const struct invocation *call, struct run *run) {
 }
 
 int features_make(const struct invocation *call, const struct features_plan *plan, struct features *features) {
-    struct run run = {.plan = plan, .features = features};
+    const size_t count = plan->part->count;
+    struct run run = {.plan = plan, .batch = count < (size_t)plan->batch ? (int32_t)count : plan->batch, .features = features};
     *features = (struct features){0};
-    int code = source_session(call, plan->context, plan->source, plan->batch, &run.session);
+    int code = source_session(call, plan->context, plan->source, run.batch, &run.session);
     if (code == EXIT_DONE)
         code = make_room(call, &run);
     if (code == EXIT_DONE)

@@ -15,6 +15,7 @@ struct holding {
     struct dataset *set;
     uint64_t limit; /* bytes of pixels */
     bool full;
+    struct progress progress;
     /* where pictures are held as the model's input */
     tleg_context *context;
     tleg_preparation *preparation;
@@ -112,6 +113,8 @@ static int take(struct holding *holding, size_t count, struct sample *sample, bo
         result = picture_read(sample->file, set->options.exif, &picture, error, sizeof error);
     }
     *bad = result == PICTURE_BAD;
+    if (result != 0)
+        progress_clear(&holding->progress);
     if (result == PICTURE_WANT)
         return tool_fail(holding->call, "%s", error);
     if (*bad && !set->options.skip_bad)
@@ -128,18 +131,17 @@ static int take(struct holding *holding, size_t count, struct sample *sample, bo
 /* In order, and closes the gaps that bad ones leave. */
 static int take_all(struct holding *holding) {
     struct dataset *set = holding->set;
-    struct progress progress;
     size_t kept = 0, i = 0;
     int code = EXIT_DONE;
     bool bad = false;
-    progress_start(&progress, "reading", (int64_t)set->count);
+    progress_start(&holding->progress, "reading", (int64_t)set->count);
     for (; i < set->count && code == EXIT_DONE && (!holding->full || set->options.skip_bad); i++) {
         code = take(holding, kept, &set->samples[i], &bad);
         if (code == EXIT_DONE && !bad && kept++ < i)
             set->samples[kept - 1] = set->samples[i];
-        progress_step(&progress, (int64_t)i, "");
+        progress_step(&holding->progress, (int64_t)i, "");
     }
-    progress_clear(&progress);
+    progress_clear(&holding->progress);
     if (kept < i)
         memmove(set->samples + kept, set->samples + i, (set->count - i) * sizeof *set->samples);
     set->count -= i - kept;

@@ -1,5 +1,6 @@
 #include "scoring.h"
 
+#include "base/digest.h"
 #include "base/measure.h"
 #include "base/progress.h"
 #include "base/text.h"
@@ -16,6 +17,7 @@ struct run {
     struct source *source;
     struct scoring *scoring;
     struct part part;
+    int32_t batch; /* no more than there are pictures */
     struct feed *feed;
     tleg_session *session;
     float *logits; /* (batch, classes) */
@@ -123,6 +125,7 @@ static int take_part(const struct invocation *call, struct run *run) {
         if (seen[set->samples[i].label]++ % every == 0)
             run->part.items[run->part.count++] = i;
     free(seen);
+    run->batch = run->part.count < (size_t)run->options->batch ? (int32_t)run->part.count : run->options->batch;
     return EXIT_DONE;
 }
 
@@ -147,7 +150,7 @@ static int read_folder(const struct invocation *call, struct run *run) {
 }
 
 static struct feed *start_feed(const struct invocation *call, struct run *run) {
-    size_t count = run->part.count, batch = (size_t)run->options->batch < count ? (size_t)run->options->batch : count;
+    const size_t count = run->part.count, batch = (size_t)run->batch;
     const struct feed_plan plan = {.part = &run->part,
                                    .config = &run->source->config,
                                    .repeats = 1,
@@ -169,7 +172,7 @@ static bool make_counts(struct scoring *scoring) {
 static int make_room(const struct invocation *call, struct run *run) {
     size_t classes = (size_t)run->source->config.classes;
     const struct folder *folder = &run->scoring->set.folder;
-    run->logits = malloc((size_t)run->options->batch * classes * sizeof *run->logits);
+    run->logits = malloc((size_t)run->batch * classes * sizeof *run->logits);
     run->row = calloc(classes, sizeof *run->row);
     if (!run->logits || !run->row || !make_counts(run->scoring))
         return tool_fail_memory(call);
@@ -191,13 +194,13 @@ int scoring_run(const struct invocation *call, tleg_context *context, const stru
     if (code == EXIT_DONE)
         code = read_folder(call, &run);
     if (code == EXIT_DONE)
-        code = source_session(call, context, source, options->batch, &run.session);
+        code = source_session(call, context, source, run.batch, &run.session);
     if (code == EXIT_DONE)
         code = make_room(call, &run);
     if (code == EXIT_DONE)
         code = score_all(call, &run);
     if (code == EXIT_DONE)
-        scoring->data = part_identity(&run.part);
+        scoring->data = options->exif ? digest_text(part_identity(&run.part), "exif") : part_identity(&run.part);
     feed_stop(run.feed);
     tleg_session_free(run.session);
     part_free(&run.part);

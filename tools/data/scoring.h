@@ -35,7 +35,7 @@ struct depth_score {
 struct scoring {
     struct dataset set;
     int64_t images, skipped;
-    uint64_t data;         /* part_identity of what was scored */
+    uint64_t data;         /* of what was scored: part_identity, and whether EXIF turned it */
     int64_t *class_images; /* (classes of the folder) */
     int32_t depth_count;
     struct depth_score depths[TLEG_MAX_DEPTH];
@@ -49,6 +49,11 @@ void scoring_free(struct scoring *scoring);
 
 static inline double scoring_share(const struct scoring *scoring, int32_t k) {
     return (double)scoring->depths[k].correct / (double)scoring->images;
+}
+
+/* A picture that cannot be read is computed as zeros, and takes as long. */
+static inline double scoring_ms(const struct scoring *scoring, int32_t k) {
+    return scoring->depths[k].ms / (double)(scoring->images + scoring->skipped);
 }
 
 /* The same as the library keeps it; what was scored is called "validation" with --val-every, else as DIR's last part. */

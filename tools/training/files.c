@@ -76,6 +76,21 @@ int training_try_files(const struct state *state) {
     return code;
 }
 
+/* What is begun with may be replaced by what it becomes, and by nothing else: a recording is the -o of a run without a
+ * checkpoint. */
+int training_spare_start(const struct state *state) {
+    const struct training_options *options = state->options;
+    const struct {
+        const char *what, *path;
+    } others[] = {
+        {"--checkpoint", state->checkpoint}, {"--record", options->record}, {"-o", state->checkpoint ? NULL : options->out}};
+    int code = EXIT_DONE;
+    for (size_t i = 0; i < sizeof others / sizeof *others && code == EXIT_DONE; i++)
+        if (others[i].path)
+            code = place_apart(state->call, others[i].what, others[i].path, state->source.path);
+    return code;
+}
+
 /* The numbers that a checkpoint holds for each parameter: itself, its moments, and the average. */
 static uint64_t numbers_of(const struct state *state) {
     return (state->options->optimiser == TLEG_OPTIMISER_SGD ? 2U : 3U) + (state->options->ema > 0 ? 1U : 0U);

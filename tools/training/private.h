@@ -150,7 +150,8 @@ int training_fail_picture(struct state *state, const struct feed_unit *unit, boo
 int training_name_files(struct state *state);
 int training_spare_start(const struct state *state); /* refuses where the best epoch's file is what is learned on from */
 int training_try_files(const struct state *state);
-int training_find_room(const struct state *state); /* once it is known how large they will be */
+int training_spare_start(const struct state *state); /* once it is known what is begun with */
+int training_find_room(const struct state *state);   /* once it is known how large they will be */
 
 /* ---- the recipe (recipe.c) ---- */
 void training_choose_recipe(struct state *state); /* once it is known how many pictures there are */

@@ -165,9 +165,9 @@ static int say(const struct invocation *call, const struct source *source, const
     double share = figures->gflops / (call->threads * figures->peak_gflops);
     char text[24];
     if (!call->json) {
-        printf(
+        tool_line(
             "%s: depth %d, %s%s, batch %d, %d thread%s, %s: %.3f ms (median of %d), %.1f images/s, %.2f GFLOP/s, %.3f of the "
-            "peak, %s\n",
+            "peak, %s",
             source->path, (int)config->depth, tool_dtype_name(config->dtype), source->expander ? " elastic" : "", (int)batch,
             (int)call->threads, call->threads == 1 ? "" : "s", level, figures->ms, (int)figures->runs, figures->images_per_s,
             figures->gflops, share, report_bytes(figures->bytes, text));

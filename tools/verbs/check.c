@@ -41,13 +41,13 @@ static void clear(struct state *state) {
         check_gene_free(&state->genes[i]);
 }
 
-/* Contexts with 1, 2, ... threads at a level (BLAS: with the build's). Returns how many; 0 where this build or machine has
- * none. */
-static int make_contexts(int32_t level, tleg_context *contexts[THREADS]) {
+/* Contexts with 1, 2, ... threads at a level (BLAS: with the build's, at the level that the call names). Returns how many; 0
+ * where this build or machine has none. */
+static int make_contexts(const struct invocation *call, int32_t level, tleg_context *contexts[THREADS]) {
     int count = 0;
     for (; count < (level == BLAS ? 1 : THREADS); count++) {
         tleg_context_options options = {.struct_size = sizeof options,
-                                        .level = level == BLAS ? TLEG_LEVEL_BEST : level,
+                                        .level = level == BLAS ? call->level : level,
                                         .workers = count + 1,
                                         .gemm = level == BLAS ? TLEG_GEMM_BLAS : TLEG_GEMM_OWN};
         char why[BLAS_TEXT];
@@ -85,7 +85,7 @@ static int say_level(const struct invocation *call, const char *name, bool bits,
 static int check_level(const struct invocation *call, struct state *state, int32_t level, const char *name, bool *right) {
     tleg_context *contexts[THREADS] = {NULL};
     struct check_verdict verdict = {0, true, true};
-    int count = make_contexts(level, contexts), code = EXIT_DONE;
+    int count = make_contexts(call, level, contexts), code = EXIT_DONE;
     bool whole = count == (level == BLAS ? 1 : THREADS);
     if (level != BLAS && !whole)
         code = tool_fail(call, "%s: no context with %d threads", name, count + 1);
@@ -138,7 +138,7 @@ static int check_levels(const struct invocation *call, struct state *state) {
     }
     if (!found)
         return tool_refuse_level(call);
-    if (code == EXIT_DONE && !call->level && call->gemm != TLEG_GEMM_OWN)
+    if (code == EXIT_DONE && (call->gemm == TLEG_GEMM_BLAS || (!call->level && call->gemm != TLEG_GEMM_OWN)))
         code = check_blas(call, state, &right);
     return code == EXIT_DONE ? say_end(call, right) : code;
 }
@@ -167,7 +167,8 @@ const struct verb verb_check = {
         "and small learngenes of a classifier and a generator, expanded and run, with the portable level. Expanded weights "
         "must be equal bit by bit,\n"
         "and so must answers with 1, 2 and 3 threads, one image or three at once, elastic or expanded. It prints one\n"
-        "line per level. --level checks that level alone, --gemm own leaves out the BLAS; --threads and --heads have no\n"
+        "line per level. --level checks that level alone, with --gemm blas the BLAS at it too; --gemm own leaves out the BLAS; "
+        "--threads and --heads have no\n"
         "effect.\n"
         "\n"
         "--json, one object per level: {\"level\", \"difference\", \"expansion_equal\", \"threads_equal\", \"ok\"}; then\n"

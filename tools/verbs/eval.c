@@ -36,7 +36,7 @@ static void print_one(const struct scoring *scoring) {
                   scoring->set.folder.classes[i].name);
     printf("top-1 %.2f %%: %" PRId64 " of %" PRId64 " images, %" PRId64 " skipped, depth %d, %.3f ms an image\n",
            100.0 * scoring_share(scoring, 0), score->correct, scoring->images, scoring->skipped, (int)score->depth,
-           score->ms / (double)scoring->images);
+           scoring_ms(scoring, 0));
 }
 
 static int print_one_object(const struct invocation *call, const struct scoring *scoring) {
@@ -48,7 +48,7 @@ static int print_one_object(const struct invocation *call, const struct scoring 
     report_integer(&report, "correct", score->correct);
     report_integer(&report, "skipped", scoring->skipped);
     report_integer(&report, "depth", score->depth);
-    report_real(&report, "ms_per_image", score->ms / (double)scoring->images);
+    report_real(&report, "ms_per_image", scoring_ms(scoring, 0));
     for (size_t i = 0; i < scoring->set.folder.class_count; i++) {
         struct report one = report_start();
         report_text(&one, "name", scoring->set.folder.classes[i].name);
@@ -68,14 +68,15 @@ static void print_table(const struct scoring *scoring, const tleg_config *config
     for (int32_t k = 0; k < scoring->depth_count; k++) {
         const struct depth_score *score = &scoring->depths[k];
         printf("%5d %8" PRId64 "  %5.2f %%  %11.3f%s\n", (int)score->depth, score->correct, 100 * scoring_share(scoring, k),
-               score->ms / (double)scoring->images, source_learned(config, score->depth) ? "" : "  not learned");
+               scoring_ms(scoring, k), source_learned(config, score->depth) ? "" : "  not learned");
     }
     printf("of %" PRId64 " images, %" PRId64 " skipped\n", scoring->images, scoring->skipped);
     printf("best: depth %d, %.2f %%; within one standard error, %.2f points: depth %d, %.2f %%\n", (int)best->depth,
            100 * best->score, 100 * best->standard_error, (int)best->cheapest, 100 * best->cheapest_score);
 }
 
-static int print_table_object(const struct invocation *call, const struct scoring *scoring, const tleg_best *best) {
+static int print_table_object(const struct invocation *call, const struct scoring *scoring, const tleg_config *config,
+                              const tleg_best *best) {
     struct report report = report_start();
     json_t *depths = json_array();
     report_integer(&report, "images", scoring->images);
@@ -88,7 +89,9 @@ static int print_table_object(const struct invocation *call, const struct scorin
         report_integer(&one, "depth", scoring->depths[k].depth);
         report_real(&one, "top1", scoring_share(scoring, k));
         report_integer(&one, "correct", scoring->depths[k].correct);
-        report_real(&one, "ms_per_image", scoring->depths[k].ms / (double)scoring->images);
+        report_real(&one, "ms_per_image", scoring_ms(scoring, k));
+        const bool learned = source_learned(config, scoring->depths[k].depth);
+        report_add(&one, "learned", config->depth_count ? json_boolean(learned) : json_null());
         report.whole &= json_array_append_new(depths, report_member(&one)) == 0;
     }
     report_add(&report, "depths", depths);
@@ -101,7 +104,7 @@ static int say_table(const struct invocation *call, struct state *state) {
     if (tleg_expander_get_best(state->context, state->source.expander, &budget, &best) != TLEG_OK)
         return tool_fail_context(call, state->context);
     if (call->json)
-        return print_table_object(call, &state->scoring, &best);
+        return print_table_object(call, &state->scoring, &state->source.config, &best);
     print_table(&state->scoring, &state->source.config, &best);
     return EXIT_DONE;
 }
@@ -233,6 +236,8 @@ const struct verb verb_eval = {
         "\"index\",\n"
         "\"images\", \"correct\"}, ...]}, the classes in their order. Several depths: {\"images\", \"skipped\", \"best\", "
         "\"cheapest\",\n"
-        "\"standard_error\", \"depths\": [{\"depth\", \"top1\", \"correct\", \"ms_per_image\"}, ...]}\n",
+        "\"standard_error\", \"depths\": [{\"depth\", \"top1\", \"correct\", \"ms_per_image\", \"learned\"}, ...]}, learned "
+        "null\n"
+        "where the file does not say\n",
     .run = run_eval,
 };

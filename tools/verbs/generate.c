@@ -418,9 +418,14 @@ static int write_folder(const struct invocation *call, const struct drawing *dra
     free(next);
     one.count = one.columns = one.rows = 1;
     for (int64_t i = 0; i < drawing->count && code == EXIT_DONE; i++) {
+        if (interrupt_signal()) {
+            tool_note(call, "stopped by %s: %" PRId64 " of %" PRId64 " pictures are written to %s", interrupt_name(), i,
+                      drawing->count, drawing->options->out);
+            return interrupt_code();
+        }
         char *path = picture_path(drawing, i);
         one.images = drawing->data + (size_t)i * (size_t)drawing->info.image_floats;
-        code = !path ? tool_fail_memory(call) : interrupt_signal() ? interrupt_code() : write_png(call, &one, path);
+        code = path ? write_png(call, &one, path) : tool_fail_memory(call);
         free(path);
     }
     return code;
@@ -504,6 +509,8 @@ static int run_generate(const struct verb *verb, int argc, char **argv) {
     if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code) || !expansion_settle(&call, &options.expansion, &code))
         return code;
     code = settle(&call, &options);
+    if (code == EXIT_DONE)
+        code = place_apart(&call, "-o", options.out, options.input);
     if (code == EXIT_DONE && options.form != FORM_FOLDER)
         code = place_take_apart(&call, options.out, call.operands[0]);
     if (code != EXIT_DONE)

@@ -18,6 +18,7 @@ struct options {
     struct expansion expansion;
     const char *input, *out;
     double alpha, tau, smoothing;
+    bool weighed; /* one of these was given */
 };
 
 /* What IN gives; NULL: absent. */
@@ -218,6 +219,9 @@ static int work(const struct invocation *call, tleg_context *context, const stru
     int code = source_open_as(call, context, call->operands[0], &options->expansion, &source);
     if (code == EXIT_DONE)
         code = source_take_expansion(call, context, &options->expansion, &source);
+    if (code == EXIT_DONE && options->weighed && source_draws(&source.config))
+        code = tool_misuse(
+            call, "%s is a generator, whose loss is of the noise alone: leave out --alpha, --tau and --smoothing", source.path);
     if (code == EXIT_DONE)
         code = (source_draws(&source.config) ? read_noised : read_classified)(call, context, options, &source.config, &input);
     if (code == EXIT_DONE)
@@ -229,8 +233,15 @@ static int work(const struct invocation *call, tleg_context *context, const stru
     return code;
 }
 
+static void settle_loss(struct options *options) {
+    options->weighed = options->alpha >= 0 || options->tau > 0 || options->smoothing >= 0;
+    options->alpha = options->alpha >= 0 ? options->alpha : 1;
+    options->tau = options->tau > 0 ? options->tau : 1;
+    options->smoothing = options->smoothing >= 0 ? options->smoothing : 0;
+}
+
 static int run_grad(const struct verb *verb, int argc, char **argv) {
-    struct options options = {.alpha = 1, .tau = 1};
+    struct options options = {.alpha = -1, .smoothing = -1};
     const struct option table[] = {
         {"--depth", OPTION_COUNT, &options.expansion.depth, 1, TLEG_MAX_DEPTH, NULL},
         {"--norm", OPTION_CHOICE, &options.expansion.norm, 0, 0, option_norms},
@@ -249,9 +260,11 @@ static int run_grad(const struct verb *verb, int argc, char **argv) {
         return code;
     if (!options.input || !options.out)
         return tool_misuse(&call, "needs --input and -o");
+    settle_loss(&options);
     if (options.alpha > 1 || options.smoothing >= 1)
         return tool_misuse(&call, "--alpha takes a number from 0 to 1, and --smoothing one from 0 to below 1");
-    if ((code = place_take_apart(&call, options.out, call.operands[0])) != EXIT_DONE)
+    if ((code = place_apart(&call, "-o", options.out, options.input)) != EXIT_DONE ||
+        (code = place_take_apart(&call, options.out, call.operands[0])) != EXIT_DONE)
         return code;
     tleg_context *context = tool_context(&call);
     code = context ? work(&call, context, &options) : EXIT_FAILED;
@@ -274,7 +287,7 @@ const struct verb verb_grad = {
         "  --input IN    safetensors file with \"images\", f32 [B,C,I,I], normalised; \"labels\", i64 [B], where A is below\n"
         "                1; and \"teacher_logits\", f32 [B,C], where A is above 0. For a generator \"images\" and \"noise\",\n"
         "                f32 [B,channels,I,I], \"times\" and \"labels\", i64 [B]: the images are noised first\n"
-        "  --alpha A     weight of the teacher's loss (1)\n"
+        "  --alpha A     weight of the teacher's loss (1); like the next two not of a generator\n"
         "  --tau T       temperature of the teacher's loss (1)\n"
         "  --smoothing S label smoothing (0)\n"
         "  -o OUT        safetensors file to write: \"loss\" [1], and a gradient under each parameter's own name\n"

@@ -1,10 +1,12 @@
 /* tleg learn: own classes at any depth, from a gene. */
 #include "base/context.h"
+#include "base/text.h"
 #include "source/depths.h"
 #include "training/retarget.h"
 #include "training/training.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { USUAL_LEAST = 3, USUAL_MOST = 8, USUAL_EPOCHS = 20, USUAL_VAL_EVERY = 10 };
 
@@ -77,19 +79,26 @@ static int settle(const struct invocation *call, struct options *options) {
     return code;
 }
 
-static void print_next(const struct options *options) {
-    const char *out = options->training.out;
+static int print_next(const struct invocation *call, const struct options *options) {
+    char *out = text_for_shell(options->training.out);
+    if (!out)
+        return tool_fail_memory(call);
     int32_t least = options->target.depth_least, most = options->target.depth_most;
     printf("next:\n");
     if (*options->drawn)
         tool_line("  tleg generate %s --depth %d -o %s    any depth from %d to %d", out, (int)most, *options->drawn, (int)least,
                   (int)most);
+    else if (options->training.teacher_features)
+        tool_line("  tleg features %s --depth %d -o features.safetensors DIR    any depth from %d to %d", out, (int)most,
+                  (int)least, (int)most);
     else
         tool_line("  tleg classify %s --depth %d PICTURE.jpg    any depth from %d to %d", out, (int)most, (int)least,
                   (int)most);
     tool_line("  tleg plan %s --ms 5    the best depth within 5 ms on this machine", out);
     tool_line("  tleg info %s    its classes, and what each depth scored", out);
     tool_line("  tleg store %s --dtype bf16 -o small.st    half the bytes, for shipping: what is learned is f32", out);
+    free(out);
+    return EXIT_DONE;
 }
 
 static int run_learn(const struct verb *verb, int argc, char **argv) {
@@ -113,9 +122,7 @@ static int run_learn(const struct verb *verb, int argc, char **argv) {
     if ((code = settle(&call, &options)) != EXIT_DONE || !training_settle(&call, &options.training, &code))
         return code;
     code = training_run(&call, &options.training, &options.target, begin, &options);
-    if (code == EXIT_DONE && !call.json)
-        print_next(&options);
-    return code;
+    return code == EXIT_DONE && !call.json ? print_next(&call, &options) : code;
 }
 
 const struct verb verb_learn = {

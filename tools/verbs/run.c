@@ -203,7 +203,8 @@ static int run_run(const struct verb *verb, int argc, char **argv) {
         return code;
     if (!options.input || !options.out)
         return tool_misuse(&call, "needs --input and -o");
-    if ((code = place_take_apart(&call, options.out, call.operands[0])) != EXIT_DONE)
+    if ((code = place_apart(&call, "-o", options.out, options.input)) != EXIT_DONE ||
+        (code = place_take_apart(&call, options.out, call.operands[0])) != EXIT_DONE)
         return code;
     tleg_context *context = tool_context(&call);
     code = context ? work(&call, context, &options) : EXIT_FAILED;

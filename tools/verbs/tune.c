@@ -45,13 +45,14 @@ static int run_tune(const struct verb *verb, int argc, char **argv) {
     };
     struct invocation call;
     int code;
-    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code) || !expansion_settle(&call, &options.expansion, &code) ||
-        !training_settle(&call, &options.training, &code))
-        return code;
-    if ((code = pictures_settle(&call, &options.training.pictures)) != EXIT_DONE)
+    if (!options_parse(verb, argc, argv, table, 1, 1, &call, &code))
         return code;
     if (options.training.val_depths)
         return tool_misuse(&call, "--val-depths is for a learngene; tune makes a model of one depth");
+    if (!expansion_settle(&call, &options.expansion, &code) || !training_settle(&call, &options.training, &code))
+        return code;
+    if ((code = pictures_settle(&call, &options.training.pictures)) != EXIT_DONE)
+        return code;
     return training_run(&call, &options.training, &target, begin, &options);
 }
 

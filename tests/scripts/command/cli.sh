@@ -579,6 +579,16 @@ cp g.st scored.st
 try 0 eval scored.st --depth 4,2-3 --data data --write-scores
 says out "    2        "
 says out "best: depth "
+try 0 eval scored.st --depth 2-3 --data data --json
+must test "$(grep -o '"learned":null' out | wc -l)" -eq 2
+try 0 convert g.st --depths 3 -o learned.st
+try 0 eval learned.st --depth 2-3 --data data --json
+json
+must test "$(grep -o '"learned":[a-z]*' out | tr '\n' ' ')" = '"learned":false "learned":true '
+cp g.st turned.st # pictures that EXIF turns are others
+try 0 eval turned.st --depth 2 --data data --write-scores
+try 0 eval turned.st --depth 3 --data data --exif --write-scores
+says err "the former scores of turned.st, on other images, are replaced"
 try 0 eval scored.st --depth 3 --data data --json
 one=$(number top1 | cut -c 1-16) # a line's numbers have as many digits as the longest of them needs
 try 0 info scored.st --json
@@ -681,6 +691,11 @@ cp own-names.txt kept-names.txt
 for words in "convert named.st --labels own-names.txt" "new --dim 16 --heads 2 --image 16 --patch 8 --classes 3 --labels own-names.txt"; do
     try 2 $words -o own-names.txt
     says err "-o names own-names.txt, which is read: give another name"
+    must cmp -s own-names.txt kept-names.txt
+done
+for words in "expand named.st --depth 2" "store named.st"; do # rules for names
+    try 2 $words --names ./own-names.txt -o own-names.txt
+    says err "-o names ./own-names.txt, which is read: give another name"
     must cmp -s own-names.txt kept-names.txt
 done
 
@@ -787,6 +802,9 @@ says out '"dtype":"bf16"'
 holds 'peak_share > 0 && peak_share <= 1.1'
 try 0 bench g.st --depth 3 --batch 2 --runs 1
 says out "of the peak"
+cp m.st "$(printf 'clear\033c.st')"
+try 0 bench "$(printf 'clear\033c.st')" --runs 1
+says out "clear?c.st: depth"
 try 2 bench g.st
 try 2 bench m.st --batch 0
 

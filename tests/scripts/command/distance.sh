@@ -45,6 +45,9 @@ save("endless.st", [0.5] * 31 + [float('inf')], [2, 16], "features")
 save("wide.st", [i * i % 7 for i in range(96)], [4, 24], "features")
 os.makedirs("idx")
 open("idx/train-images-idx3-ubyte", 'wb').write(struct.pack('>4I', 0x803, 6, 8, 8) + bytes(random.randrange(256) for _ in range(384)))
+os.makedirs("none")
+open("none/train-images-idx3-ubyte", 'wb').write(struct.pack('>4I', 0x803, 0, 8, 8))
+open("none/train-labels-idx1-ubyte", 'wb').write(struct.pack('>2I', 0x801, 0))
 open("idx/train-labels-idx1-ubyte", 'wb').write(struct.pack('>2I', 0x801, 6) + bytes([0, 1, 2, 0, 1, 9]))
 P
 cat >holds.py <<'P'
@@ -185,6 +188,8 @@ says err "expected 2 pictures or more, found 1"
 mkdir nothing
 try 1 distance one nothing $by
 says err "no pictures in it"
+try 1 distance none none $by
+says err "none: no pictures"
 try 0 distance one bytes.st $by
 says err '100 % of the numbers of "images" lie outside -1 to 1'
 if [ $failures -gt 0 ]; then

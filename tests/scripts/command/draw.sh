@@ -290,12 +290,32 @@ says err "a generator has 5 labels of its own"
 cp "$gene" own.st
 cp "$in" own.in.st
 for call in "generate own.st --depth 2 -o ./own.st" "run own.st --depth 2 --input own.in.st -o own.st" \
-    "grad own.st --depth 2 --input own.in.st -o own.st"; do
+    "grad own.st --depth 2 --input own.in.st -o own.st" "generate own.st --depth 2 --input own.in.st -o own.in.st" \
+    "run own.st --depth 2 --input own.in.st -o ./own.in.st" "grad own.st --depth 2 --input own.in.st -o own.in.st"; do
     # shellcheck disable=SC2086 # words
     try 2 $call
     says err "which is read: give another name"
 done
 must cmp own.st "$gene"
+must cmp own.in.st "$in"
+
+# ---- a loss of classes ----
+for words in "--alpha 0.5" "--tau 2" "--smoothing 0.1"; do
+    # shellcheck disable=SC2086 # words
+    try 2 grad own.st --depth 2 --input own.in.st $words -o no.st
+    says err "own.st is a generator, whose loss is of the noise alone: leave out --alpha, --tau and --smoothing"
+done
+
+# ---- a signal among the pictures of a folder ----
+now="tleg generate -o halted/, SIGINT"
+env --default-signal=INT "$tleg" generate own.st --depth 2 --count 400 --steps 1 --guidance 1 --scale 64 -o halted/ >out 2>err &
+pid=$!
+until_so test -e halted/00002.png
+kill -INT $pid
+wait $pid
+must test $? -eq 130
+written=$(find halted -name '*.png' | wc -l)
+says err "stopped by SIGINT: $written of 400 pictures are written to halted/"
 
 # ---- pictures of another mean and std are numbers from -1 to 1 all the same ----
 try 0 convert "$gene" --mean 0.3,0.4,0.5 --std 0.2,0.3,0.4 -o retold.st

@@ -166,6 +166,19 @@ try 0 features gene.st --depth 2 --image 16 --positions-filter antialias own -o 
 must test "$(python3 tensor.py cubic.st features model)" != "$(python3 tensor.py smooth.st features model)"
 try 1 distance cubic.st smooth.st
 try 2 distance f2.st f2.st --dtype bf16
+# What changes nothing makes no other name: the filter that is usual, and any at the size as learned.
+try 0 features gene.st --depth 2 --image 16 --positions-filter bicubic own -o usual.st
+same cubic.st usual.st
+try 0 features gene.st --depth 2 --image 8 --positions-filter antialias own -o plain.st
+same f2.st plain.st
+# A schedule makes other layers of the same numbers.
+try 0 new --dim 16 --heads 2 --image 8 --patch 4 --classes 3 --curve chebyshev --count 3 -o chebyshev.st
+LC_ALL=C sed 's/\\"chebyshev\\"/\\"cosine\\"   /g' chebyshev.st >cosine.st
+try 0 features chebyshev.st --depth 3 own -o chebyshev.f
+try 0 features cosine.st --depth 3 own -o cosine.f
+must test "$(python3 tensor.py chebyshev.f - model)" != "$(python3 tensor.py cosine.f - model)"
+try 1 distance chebyshev.f cosine.f
+says err "expected one model at one depth"
 cp own/ant/0.png kept.png
 try 2 features gene.st --depth 2 own/ant/1.png own/ant/0.png -o own/ant/0.png
 says err "-o names own/ant/0.png, which is read"

@@ -29,6 +29,9 @@ elif [ "$known" = 0 ]; then
 else
     try 0 run $gene --depth 4 --input $images -o blas.st --gemm blas --threads 2
     must test "$(wc -c <blas.st)" = "$(wc -c <own.st)"
+    try 0 check --gemm blas --level portable
+    must test "$(grep -c ' ok$' out)" -eq 2
+    must test "$(grep -c '^blas .* ok$' out)" -eq 1
     # A BLAS whose library has gone since: said, and nothing else is touched by that.
     soname=$(strings "$tleg" | grep -xE 'lib(openblas|blis)\.so[.0-9]*' | head -n 1)
     if [ -n "$soname" ]; then

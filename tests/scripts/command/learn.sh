@@ -59,6 +59,13 @@ try 0 distill --from gene.st --data own --depths 3-8 --sandwich --in-place 1 --k
 try 0 learn --from gene.st --data own -o own.st
 same own.st distilled.st # other defaults, and nothing else
 
+# ---- what is said next can be typed ----
+try 0 expand gene.st --depth 2 -o teacher.st
+try 0 learn --from gene.st --data own --epochs 1 --teacher teacher.st --teacher-features -o "it's told.st"
+says out "tleg features 'it'\''s told.st' --depth 8 -o features.safetensors DIR    any depth from 3 to 8"
+says out "tleg plan 'it'\''s told.st' --ms 5"
+must test "$(grep -c "tleg classify" out)" -eq 0
+
 # ---- what people have ----
 class mixed/grey 6 90
 class mixed/colour 40 20 20 200

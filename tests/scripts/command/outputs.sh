@@ -39,6 +39,15 @@ refused() {
     must test ! -e x.st
 }
 
+# ---- what is begun with ----
+cp model.st kept.st
+for words in "tune model.st --data cifar --batch 6 --epochs 1 -o x.st --checkpoint ./model.st" \
+    "record --from gene.st --data cifar --teacher model.st --batch 6 --epochs 1 --augment none -o gene.st"; do
+    try 2 $words
+    says err "which is read: give another name"
+done
+same model.st kept.st
+
 # ---- places ----
 mkdir folder
 refused folder "a folder; expected the name of a file"

@@ -45,6 +45,13 @@ for words in "--cache 0" "--cache 1" "--cache 10K" "--loaders 4 --cache 1" "--th
     same first.names other.names
     same first.st other.st
 done
+if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then # where a terminal can be made
+    now="a note beside a progress bar"
+    TERM=xterm script -qec "stty cols 120; '$tleg' $spoilt --skip-bad -o other.st" /dev/null >out 2>err </dev/null
+    tr '\r' '\n' <out >lines
+    must grep -q '^reading \[' lines
+    must test "$(grep -c '^reading .*skipped' lines)" -eq 0
+fi
 try 1 $spoilt -o x.st
 says err "(--skip-bad continues without such files)"
 try 1 $spoilt --cache 1 -o x.st
@@ -98,6 +105,10 @@ if within 300000 --version; then
         must test $? -eq 0
         says out "6 images of 2 classes to learn from"
         must test "$(grep -c skipped err)" -eq 0
+    done
+    for words in "eval good.st --depth 2 --image 64 --data tree" "features good.st --depth 2 --image 64 tree -o rows.st"; do # no room for what is not there
+        within 300000 $words --batch 65536
+        must test $? -eq 0
     done
     pictures larger 1 12000 9000 3 # one is more than there is
     within 300000 distill --data larger $shape --depth 2 --batch 2 --epochs 1 --skip-bad -o little.st

@@ -180,6 +180,8 @@ unseen="tune model.st --data own --batch 4 --augment none --lr-absolute --lr 1e-
 try 0 $unseen --epochs 4 -o unseen.st
 try 0 $unseen --epochs 9 --val own --patience 2 --resume -o unseen.st
 says out "stopped after epoch 7 of 9: no better validation for 2 epochs (--patience)"
+try 2 tune model.st --data own --batch 4 --epochs 9 --val-depths 3 -o x.st
+says err "--val-depths is for a learngene; tune makes a model of one depth"
 try 2 tune model.st --data own --batch 4 --epochs 9 --patience 2 -o x.st
 says err "--patience needs --val or --val-every"
 

@@ -155,9 +155,7 @@ static tleg_status find_place(struct tleg_onnx_reader *reader, struct tensor *te
     while (k < reader->places.count && strcmp(tleg_onnx_at(reader, places[k]), tleg_onnx_at(reader, tensor->place)) != 0)
         k++;
     if (k == MOST_PLACES)
-        return tleg_fail(reader->wire.context, TLEG_ERROR_UNSUPPORTED,
-                         "%s: external data: expected at most %d files, found more: save the model anew with onnx",
-                         reader->file->label, MOST_PLACES);
+        return tleg_onnx_too_many(reader, "files beside it");
     tensor->made.entry.part = k + 1;
     tensor->made.entry.offset = tensor->offset;
     tensor->made.entry.bytes = tensor->length;

@@ -300,7 +300,7 @@ const char *tleg_node_binary(struct walk *walk, struct value *out) {
     const char *type = tleg_walk_text(walk, walk->node->type);
     const struct value *a = tleg_walk_in(walk, 0), *b = tleg_walk_in(walk, 1);
     const enum sign sign = sign_of(type);
-    if (!b || tleg_walk_in(walk, 2) || tleg_walk_integer(walk, "fmod", 0))
+    if (!b || walk->node->input_count > 2 || tleg_walk_integer(walk, "fmod", 0))
         return "two inputs, and a remainder of the divisor's sign";
     if (a->what == CONSTANT && b->what == CONSTANT)
         return tleg_fold_binary(walk, type, a, b, out);

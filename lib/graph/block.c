@@ -61,7 +61,7 @@ const char *tleg_value_norm(struct walk *walk, const struct value *in, const str
     if (!pixels && (!tleg_is_normed(walk, in) || !tleg_is_feature(in)))
         return "the sum of a block's branches, with the features last";
     const int32_t last = in->layout.rank - 1;
-    const double usual = strncmp(tleg_walk_text(walk, walk->node->type), "Skip", 4) == 0 ? 1e-12 : 1e-5, /* as ONNX Runtime */
+    const double usual = memcmp(tleg_walk_text(walk, walk->node->type), "Skip", 4) == 0 ? 1e-12 : 1e-5, /* as ONNX Runtime */
         eps = tleg_short_number(tleg_walk_real(walk, "epsilon", usual));
     if (tleg_walk_dimension(tleg_walk_integer(walk, "axis", -1), in->layout.rank) != last)
         return "a norm over the features";

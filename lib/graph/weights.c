@@ -241,7 +241,7 @@ static bool add_tokens(struct weights *w, const char *name, int64_t first, int64
 /* Whether a bias that the graph has not got is missing in the file's network too, rather than zeros. */
 static bool lacks(const struct weights *w, const char *key) {
     const char *text = tleg_file_get_metadata(w->walk->asked, key);
-    return w->net->before || (text && strcmp(text, "no") == 0);
+    return w->net->before || (text && *text == 'n'); /* no, not yes */
 }
 
 static bool add_embed(struct weights *w, bool distilled) {
@@ -286,11 +286,12 @@ static bool add_ends(struct weights *w) {
     const struct readout *readout = net->readout;
     const struct value *norm = net->norm, *head = readout->logits[0];
     const char *place = tleg_file_get_metadata(w->walk->asked, "tleg.norm");
-    const bool after = norm && (norm->mean_before || (norm->count == 1 && place && strcmp(place, "after_pool") == 0));
+    const bool after = norm && (norm->mean_before || (norm->count == 1 && place && strcmp(place, "after_pool") == 0)),
+               bare = lacks(w, "tleg.head_bias");
     return (!net->before || add_norm(w, -1, "norm_pre", net->before)) &&
            (!norm || add_norm(w, -1, after ? "fc_norm" : "norm", norm)) && (!readout->pooled || add_pool(w, readout->pooled)) &&
            (!readout->represented || add_linear(w, -1, "pre_logits", readout->represented, false)) &&
-           (!head || add_linear(w, -1, "head", head, lacks(w, "tleg.head_bias"))) &&
+           (!head || add_linear(w, -1, "head", head, bare)) &&
            (!readout->logits[1] || add_linear(w, -1, "head_dist", readout->logits[1], lacks(w, "tleg.head_bias")));
 }
 

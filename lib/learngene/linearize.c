@@ -181,7 +181,7 @@ static tleg_status fit_segment(tleg_context *context, struct fit *fit, const str
     tleg_status status = TLEG_OK;
     for (int32_t k = segment->tensors - 1; status == TLEG_OK && k >= 0; k--)
         status = put_tensor(context, fit, k, tensors);
-    if (status == TLEG_OK && layers == 1 && segment->tensors == 1) /* the layer itself: sums may have lost its last bits */
+    if (layers == 1) /* the layer itself: sums may have lost its last bits */
         memcpy(tensors->data, fit->values, count * sizeof *fit->values);
     return status;
 }

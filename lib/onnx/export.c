@@ -324,13 +324,10 @@ TLEG_API tleg_status TLEG_CALL tleg_model_export_onnx(tleg_context *context, con
         return tleg_fail(context, TLEG_ERROR_UNSUPPORTED,
                          "an ONNX file: expected a classifier, found a generator (a Diffusion Transformer), which this version "
                          "knows no way to write");
-    const struct tleg_extent grid = tleg_config_grid(c), patch = tleg_config_patch(c);
     if (c->pixel_norm && tleg_config_patches(c) * tleg_config_patch_numbers(c) != tleg_config_image(c))
         return tleg_fail(
             context, TLEG_ERROR_UNSUPPORTED,
-            "an ONNX file: expected pictures of whole patches where their pixels are normed, found some left over by "
-            "%d x %d patches of %d x %d",
-            (int)grid.height, (int)grid.width, (int)patch.height, (int)patch.width);
+            "an ONNX file: expected pictures of whole patches where pixels are normed, found some pixels left over");
     const struct tleg_message empty = {.allocator = &context->allocator};
     struct export x = {
         .context = context, .model = model, .dtype = own.dtype ? own.dtype : TLEG_F32, .tensor = empty, .head = empty};

@@ -49,17 +49,6 @@ static bool keeps_best(const struct training_options *options) {
     return options->keep == KEEP_BOTH && (options->val || options->val_every || options->recorded);
 }
 
-int training_spare_start(const struct state *state) {
-    const char *start = state->source.fresh ? NULL : state->source.path;
-    if (!start || !state->best.path || !keeps_best(state->options) || !place_same(start, state->best.path))
-        return EXIT_DONE;
-    return tool_misuse(
-        state->call,
-        "%s is learned on from, and would be written over with this run's best epoch: give another -o, or --keep "
-        "last or best",
-        start);
-}
-
 int training_try_files(const struct state *state) {
     const struct training_options *options = state->options;
     bool best = keeps_best(options);
@@ -83,7 +72,11 @@ int training_spare_start(const struct state *state) {
     const struct {
         const char *what, *path;
     } others[] = {
-        {"--checkpoint", state->checkpoint}, {"--record", options->record}, {"-o", state->checkpoint ? NULL : options->out}};
+        {"--checkpoint", state->checkpoint},
+        {"--record", options->record},
+        {"-o", state->checkpoint ? NULL : options->out},
+        {"the best epoch's", keeps_best(options) ? state->best.path : NULL},
+    };
     int code = EXIT_DONE;
     for (size_t i = 0; i < sizeof others / sizeof *others && code == EXIT_DONE; i++)
         if (others[i].path)

@@ -148,7 +148,6 @@ int training_fail_picture(struct state *state, const struct feed_unit *unit, boo
 
 /* ---- files (files.c): exit codes ---- */
 int training_name_files(struct state *state);
-int training_spare_start(const struct state *state); /* refuses where the best epoch's file is what is learned on from */
 int training_try_files(const struct state *state);
 int training_spare_start(const struct state *state); /* once it is known what is begun with */
 int training_find_room(const struct state *state);   /* once it is known how large they will be */

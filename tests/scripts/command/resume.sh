@@ -66,7 +66,7 @@ same once.best.st often.best.st
 # It is not put in the place of what is learned on from.
 cp once.best.st kept_start.st
 try 2 distill $plain --from once.best.st --depth 2 --val cifar --epochs 1 -o once.st
-says err "once.best.st is learned on from, and would be written over with this run's best epoch: give another -o"
+says err "the best epoch's names once.best.st, which is read: give another name"
 same once.best.st kept_start.st
 try 0 distill $plain --from once.best.st --depth 2 --val cifar --epochs 1 --keep last -o onward.st
 try 0 $run --limit-steps 9 --keep last -o last.st

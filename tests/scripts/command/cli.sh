@@ -315,8 +315,9 @@ try 0 run m.st --depth 5 --dtype f32 --image 16 --norm before-pool --input in.st
 json
 says out '"images":2'
 cp in.st same.st
-try 0 run m.st --input same.st -o same.st
-must cmp -s out1.st same.st
+try 2 run m.st --input same.st -o same.st
+says err "-o names same.st, which is read: give another name"
+must cmp -s in.st same.st
 try 2 run g.st --input in.st -o x.st
 says err "g.st is a learngene: it needs --depth"
 try 2 run m.st --depth 4 --input in.st -o x.st

@@ -106,6 +106,11 @@ struct part {
     size_t count;
 };
 
+/* No more pictures at once than there are: each takes memory. */
+static inline int32_t part_batch(const struct part *part, int32_t batch) {
+    return part->count < (size_t)batch ? (int32_t)part->count : batch;
+}
+
 /* every > 0: `judged` gets the pictures whose place in their class is divisible by it, `learned` the others; 0: `learned` gets
  * all. Returns an exit code; part_free is right after a failure too. */
 int part_split(const struct invocation *call, const struct dataset *set, int32_t every, struct part *learned,

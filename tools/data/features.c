@@ -67,7 +67,7 @@ int features_open_model(const struct invocation *call, tleg_context *context, co
 
 struct run {
     const struct features_plan *plan;
-    int32_t batch; /* no more than there are pictures */
+    int32_t batch; /* part_batch */
     struct features *features;
     struct feed *feed;
     tleg_session *session;
@@ -141,8 +141,7 @@ static int take_all(const struct invocation *call, struct run *run) {
 }
 
 int features_make(const struct invocation *call, const struct features_plan *plan, struct features *features) {
-    const size_t count = plan->part->count;
-    struct run run = {.plan = plan, .batch = count < (size_t)plan->batch ? (int32_t)count : plan->batch, .features = features};
+    struct run run = {.plan = plan, .batch = part_batch(plan->part, plan->batch), .features = features};
     *features = (struct features){0};
     int code = source_session(call, plan->context, plan->source, run.batch, &run.session);
     if (code == EXIT_DONE)

@@ -17,7 +17,7 @@ struct run {
     struct source *source;
     struct scoring *scoring;
     struct part part;
-    int32_t batch; /* no more than there are pictures */
+    int32_t batch; /* part_batch */
     struct feed *feed;
     tleg_session *session;
     float *logits; /* (batch, classes) */
@@ -125,7 +125,7 @@ static int take_part(const struct invocation *call, struct run *run) {
         if (seen[set->samples[i].label]++ % every == 0)
             run->part.items[run->part.count++] = i;
     free(seen);
-    run->batch = run->part.count < (size_t)run->options->batch ? (int32_t)run->part.count : run->options->batch;
+    run->batch = part_batch(&run->part, run->options->batch);
     return EXIT_DONE;
 }
 

@@ -212,6 +212,28 @@ static void assert_same_bits(const tleg_model *one, const tleg_model *other) {
     free(second);
 }
 
+static void assert_comes_back(const tleg_model *model) {
+    const char *made = support_scratch("same.onnx");
+    tleg_model *back;
+    OK(context, tleg_model_export_onnx(context, model, made, NULL));
+    OK(context, tleg_model_open(context, made, NULL, &back));
+    assert_same_bits(model, back);
+    tleg_model_free(back);
+}
+
+/* Two layers of a fresh learngene. */
+static tleg_model *fresh_model(const tleg_config *config) {
+    tleg_learngene *gene;
+    tleg_expander *expander;
+    tleg_model *model;
+    OK(context, tleg_learngene_create(context, config, 1, &gene));
+    OK(context, tleg_expander_create(context, gene, NULL, &expander));
+    OK(context, tleg_expander_expand(context, expander, 2, &model));
+    tleg_expander_free(expander);
+    tleg_learngene_free(gene);
+    return model;
+}
+
 static void what_is_exported_comes_back_bit_for_bit(void **state) {
     (void)state;
     static const char *const names[] = {"/layouts/hugging-face-deit-distilled",
@@ -259,16 +281,12 @@ static void what_is_exported_comes_back_bit_for_bit(void **state) {
                                         "/families/sums.safetensors",
                                         "/families/sums_rms.safetensors"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-        const char *made = support_scratch("same.onnx");
         char path[512];
-        tleg_model *model, *back;
+        tleg_model *model;
         snprintf(path, sizeof path, TLEG_FIXTURES "%s", names[k]);
         OK(context, tleg_model_open(context, path, strstr(path, "/families/") ? NULL : &three_heads, &model));
-        OK(context, tleg_model_export_onnx(context, model, made, NULL));
-        OK(context, tleg_model_open(context, made, NULL, &back));
-        assert_same_bits(model, back);
+        assert_comes_back(model);
         tleg_model_free(model);
-        tleg_model_free(back);
     }
 }
 
@@ -277,17 +295,13 @@ static void golden_models_come_back_bit_for_bit(void **state) {
     struct golden cases[MAX_GOLDEN];
     const int32_t count = support_golden(cases);
     for (int32_t k = 0; k < count; k++) {
-        const char *made = support_scratch("golden.onnx");
-        tleg_model *model, *back;
+        tleg_model *model;
         if (cases[k].half)
             continue;
         tleg_expander *expander = support_expander(context, &cases[k], TLEG_F32);
         OK(context, tleg_expander_expand(context, expander, cases[k].depth, &model));
-        OK(context, tleg_model_export_onnx(context, model, made, NULL));
-        OK(context, tleg_model_open(context, made, NULL, &back));
-        assert_same_bits(model, back);
+        assert_comes_back(model);
         tleg_model_free(model);
-        tleg_model_free(back);
         tleg_expander_free(expander);
     }
 }
@@ -304,23 +318,12 @@ static void unusual_networks_come_back_bit_for_bit(void **state) {
                                  {.rms = 1, .pixel_norm = 1},
                                  {.rotary = TLEG_ROTARY_CENTRED, .rotary_grid = 3, .rotary_offset = 1}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-        const char *made = support_scratch("unusual.onnx");
         tleg_config config = cases[k];
-        tleg_learngene *gene;
-        tleg_expander *expander;
-        tleg_model *model, *back;
         config.struct_size = sizeof config;
         config.image_size = 8, config.patch_size = 4, config.dim = 16, config.heads = 2, config.classes = 3;
-        OK(context, tleg_learngene_create(context, &config, 1, &gene));
-        OK(context, tleg_expander_create(context, gene, NULL, &expander));
-        OK(context, tleg_expander_expand(context, expander, 2, &model));
-        OK(context, tleg_model_export_onnx(context, model, made, NULL));
-        OK(context, tleg_model_open(context, made, NULL, &back));
-        assert_same_bits(model, back);
-        tleg_model_free(back);
+        tleg_model *model = fresh_model(&config);
+        assert_comes_back(model);
         tleg_model_free(model);
-        tleg_expander_free(expander);
-        tleg_learngene_free(gene);
     }
 }
 
@@ -338,16 +341,9 @@ static void labels_and_pictures_are_those_of_the_metadata(void **state) {
                      .mean = {0.1, 0.2, 0.3},
                      .std = {0.4, 0.5, 0.6},
                      .crop = 0.75};
-    tleg_learngene *gene;
-    tleg_expander *expander;
-    tleg_model *model;
-    OK(context, tleg_learngene_create(context, &c, 1, &gene));
-    OK(context, tleg_expander_create(context, gene, NULL, &expander));
-    OK(context, tleg_expander_expand(context, expander, 2, &model));
+    tleg_model *model = fresh_model(&c);
     OK(context, tleg_model_export_onnx(context, model, made, NULL));
     tleg_model_free(model);
-    tleg_expander_free(expander);
-    tleg_learngene_free(gene);
     OK(context, tleg_model_open(context, made, NULL, &model));
     OK(context, tleg_model_get_info(context, model, &c));
     assert_int_equal(c.label_count, 5);

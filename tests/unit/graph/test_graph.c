@@ -433,7 +433,7 @@ static void assert_too_many(const unsigned char *graph, size_t size, const char 
     const char *path = support_scratch("many.onnx");
     unsigned char *model = malloc(size + 7);
     tleg_file *file;
-    memcpy(model, "\x08\x08", 2); /* the version, by which it is known */
+    model[0] = model[1] = 8; /* the version, by which it is known */
     write_all(path, model, (size_t)(put_field(model + 2, 7, graph, size) - model));
     free(model);
     assert_refused(tleg_file_open(context, path, NULL, &file), TLEG_ERROR_UNSUPPORTED, says);

@@ -6,7 +6,8 @@
 
 --module FILE.py:FUNCTION calls FUNCTION(CHECKPOINT), or FUNCTION() without --checkpoint, for an nn.Module; --timm NAME makes a
 model of that name with the data's classes. Either is given images (count, 3, size, size) and answers with logits
-(count, classes), in the order of the student's classes. Images arrive prepared for the student: --mean and --std, if they differ
+(count, classes), in the order of the student's classes. Several --checkpoint are several models, whose mean answer is given;
+--mirror also means over each image and its mirror image. Images arrive prepared for the student: --mean and --std, if they differ
 from the student's, and --size turn them into what the model was trained with.
 
 Needs torch (1.13 or later), and timm for --timm. The protocol is described in docs/teachers.md.
@@ -43,7 +44,8 @@ def parse():
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument('--module', metavar='FILE.py:FUNCTION', help='a function that returns an nn.Module')
     model.add_argument('--timm', metavar='NAME', help='a model of timm; without --checkpoint with its pretrained weights')
-    parser.add_argument('--checkpoint', metavar='FILE', help='its weights')
+    parser.add_argument('--checkpoint', metavar='FILE', action='append', help='its weights; again for another model beside it')
+    parser.add_argument('--mirror', action='store_true', help='answer with the mean over an image and its mirror image')
     parser.add_argument('--size', type=int, help='resize images to the size that the model was trained with')
     parser.add_argument('--mean', type=three, metavar='R,G,B', help='of its images, where they differ from the student\'s')
     parser.add_argument('--std', type=three, metavar='R,G,B')
@@ -93,13 +95,13 @@ class Channel:
             yield header, count, images
 
 
-def load(args, classes):
+def load(args, classes, checkpoint):
     import torch
     if args.timm:
         import timm
-        model = timm.create_model(args.timm, num_classes=classes, pretrained=not args.checkpoint)
-        if args.checkpoint:
-            saved = torch.load(args.checkpoint, map_location='cpu')
+        model = timm.create_model(args.timm, num_classes=classes, pretrained=not checkpoint)
+        if checkpoint:
+            saved = torch.load(checkpoint, map_location='cpu')
             model.load_state_dict(saved.get('state_dict', saved) if isinstance(saved, dict) else saved)
         return model
     path, _, function = args.module.rpartition(':')
@@ -110,16 +112,17 @@ def load(args, classes):
         raise ValueError(f'--module {args.module}: {path} is not the name of a Python file')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return getattr(module, function)(*([args.checkpoint] if args.checkpoint else []))
+    return getattr(module, function)(*([checkpoint] if checkpoint else []))
 
 
 class Teacher:
     def __init__(self, args, setup):
         import torch
         torch.set_num_threads(args.threads)
-        self.model, self.size = load(args, setup['classes']).eval(), args.size
         self.layout = torch.channels_last if args.channels_last else torch.contiguous_format
-        self.model.to(memory_format=self.layout)
+        self.models = [load(args, setup['classes'], checkpoint).eval().to(memory_format=self.layout)
+                       for checkpoint in args.checkpoint or [None]]
+        self.size, self.mirror = args.size, args.mirror
         bf16 = args.bf16 and multiplies_bf16()
         if bf16 != args.bf16:
             print('serve.py: --bf16: this processor does not multiply it; it computes in f32', file=sys.stderr)
@@ -138,8 +141,10 @@ class Teacher:
             images = images * self.scale + self.shift
         if self.size and (self.size, self.size) != images.shape[-2:]:
             images = torch.nn.functional.interpolate(images, size=(self.size, self.size), mode='bicubic', antialias=True)
+        views = (images, images.flip(3)) if self.mirror else (images,)
         with torch.no_grad(), self.precision():
-            return self.model(images.contiguous(memory_format=self.layout)).float().contiguous()
+            answers = [model(view.contiguous(memory_format=self.layout)).float() for view in views for model in self.models]
+        return (sum(answers) / len(answers)).contiguous()
 
 
 def main():

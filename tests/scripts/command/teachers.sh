@@ -54,6 +54,23 @@ class Sums(torch.nn.Module):  # what teachers.py says, of images p / 255
 def make(path):
     assert path == 'weights'
     return Sums()
+
+class Left(torch.nn.Module):  # what an image's left half says, so many times; exact in f32
+    def __init__(self, times):
+        super().__init__()
+        self.times = times
+    def forward(self, x):
+        return (x[..., : x.shape[3] // 2] * 255).round().sum((2, 3)) % 61 / 16 * self.times
+
+def left(times):
+    return Left(float(times))
+
+class Both(torch.nn.Module):  # the mean of left 1 and left 3 over an image and its mirror image
+    def forward(self, x):
+        return Left(1)(x) + Left(1)(x.flip(3))
+
+def both():
+    return Both()
 END
     served="$torch $serve --module module.py:make --mean 0,0,0 --std 1,1,1 --threads 1"
     try 0 $plain --flip 0.5 --teacher-command "$served --checkpoint weights --channels-last --bf16" -o served.st
@@ -61,6 +78,10 @@ END
     says err "a print of the module"
     grep -qwE 'avx512_bf16|amx_bf16|bf16' /proc/cpuinfo || says err "serve.py: --bf16: this processor does not multiply it; it computes in f32"
     same good.st served.st
+    halves="$torch $serve --mean 0,0,0 --std 1,1,1 --threads 1 --module"
+    try 0 $plain --teacher-command "$halves module.py:left --checkpoint 1 --checkpoint 3 --mirror" -o mean.st
+    try 0 $plain --teacher-command "$halves module.py:both" -o both.st
+    same mean.st both.st
     try 1 $plain --teacher-command "$served" -o x.st
     says err "': TypeError: make() missing 1 required positional argument: 'path'"
 else

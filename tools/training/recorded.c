@@ -98,8 +98,18 @@ static int refuse_classes(const struct state *state, const char *path, const jso
                      name ? name : "(not a name)", state->set.classes[i]);
 }
 
+static bool is_one_of(const char *key, const char *const *words) {
+    while (*words && strcmp(key, *words) != 0)
+        words++;
+    return *words != NULL;
+}
+
 /* What else to say of some settings. */
-static const char *advice(const char *key) {
+static const char *advice(const struct state *state, const char *key) {
+    static const char *const pictures[] = {"crop",  "crop_scale", "flip",   "rand_augment", "jitter",
+                                           "erase", "mixup",      "cutmix", "repeats",      NULL};
+    if (state->options->recorded && is_one_of(key, pictures))
+        return "; without --augment and other options of pictures they are as recorded";
     return strcmp(key, "data_seed") == 0 ? " (--data-seed)"
            : strcmp(key, "images") == 0  ? " (--val-every, --skip-bad)"
            : strcmp(key, "batch") == 0   ? ", in which pictures are mixed"
@@ -116,17 +126,12 @@ static int refuse(const struct state *state, const char *path, const char *key, 
         return tool_fail(state->call, "%s: recorded of another teacher than %s is now: to record this one, begin anew", path,
                          training_teacher_name(state->options));
     char *was = found ? report_dump(found) : strdup("(absent)"), *is = expected ? report_dump(expected) : strdup("(absent)");
-    int code = was && is ? tool_fail(state->call, "%s: recorded with %s %s; here it is %s%s", path, key, was, is, advice(key))
-                         : tool_fail_memory(state->call);
+    int code = was && is
+                   ? tool_fail(state->call, "%s: recorded with %s %s; here it is %s%s", path, key, was, is, advice(state, key))
+                   : tool_fail_memory(state->call);
     free(was);
     free(is);
     return code;
-}
-
-static bool is_one_of(const char *key, const char *const *words) {
-    while (*words && strcmp(key, *words) != 0)
-        words++;
-    return *words != NULL;
 }
 
 /* What a run may differ in that learns from a recording: it is checked by how much there is of it, and batches as they were

@@ -61,7 +61,7 @@ for words in "--augment deit" "--augment light --mixup 0.8 --batch 7" "--augment
     same first.st then.st
 done
 try 1 $bare --recorded own --augment deit -o then.st # what an option says holds
-says err 'own: recorded with rand_augment 0.0; here it is 9.0'
+says err 'own: recorded with rand_augment 0.0; here it is 9.0; without --augment and other options of pictures they are as recorded'
 try 1 $bare --recorded own --cutmix 1 -o then.st
 says err 'own: recorded with cutmix 0.0; here it is 1.0'
 rm own

@@ -18,7 +18,7 @@ pictures="--data $data/train --val-every 10 --batch 128 --augment light"
 shape="--dim 128 --heads 4 --hidden 256 --image 32 --patch 4 --classes 10 --count 8 --curve chebyshev"
 steps="--recipe deit --optimiser muon --lr-absolute --weight-decay 0.05 --clip 1 --smoothing 0 --dtype bf16"
 
-# ---- two teachers: OUT/one.pt, OUT/two.pt, their logs ----
+# ---- four teachers: OUT/one.pt ..., their logs ----
 # teach NAME [OPTION...]: OUT/NAME.pt
 teach() {
     name=$1
@@ -30,19 +30,29 @@ teach plain --epochs 18 --cutmix 0
 teach one --start "$out/plain.pt" --epochs 26 --rate 0.9
 # the shipped gene's had half of the batches mixed for seven epochs, then a quarter
 teach two --epochs 16 --batch 1000 --muon 0.2 --smoothing 0.1 --cutmix 0.25
+large="--batch 1000 --smoothing 0.1 --widths 96,256,384 --convolutions 3 --shift 4"
+teach three $large --epochs 40 --muon 0.2
+teach four $large --start "$out/three.pt" --epochs 18 --muon 0.15 --cutmix 0.75 --seed 1
 
 # ---- what they say of mixed pictures, and of pictures as they are: OUT/one-mixed.rec, OUT/one-plain.rec ... ----
-# record TEACHER NAME EPOCHS CUTMIX
+# record NAME EPOCHS CUTMIX TEACHER...: of several teachers the mean
 record() {
-    [ ! -s "$out/$1-$2.rec" ] || return 0
-    serve="exec '$python' '$teachers/serve.py' --module '$teachers/train_cnn.py:load' --checkpoint '$out/$1.pt' --bf16"
-    "$tleg" record --teacher-command "$serve" $pictures --image 32 --mean $mean --std $std --epochs "$3" --cutmix "$4" --seed 0 \
-        --threads "$threads" --resume -o "$out/$1-$2.rec"
+    [ ! -s "$out/$1.rec" ] || return 0
+    name=$1 epochs=$2 cutmix=$3
+    shift 3
+    serve="exec '$python' '$teachers/serve.py' --module '$teachers/train_cnn.py:load' --bf16 --channels-last"
+    for teacher; do
+        serve="$serve --checkpoint '$out/$teacher.pt'"
+    done
+    "$tleg" record --teacher-command "$serve" $pictures --image 32 --mean $mean --std $std --epochs "$epochs" --cutmix "$cutmix" --seed 0 \
+        --threads "$threads" --resume -o "$out/$name.rec"
 }
 for teacher in one two; do
-    record $teacher mixed 16 1
-    record $teacher plain 5 0
+    record $teacher-mixed 16 1 $teacher
+    record $teacher-plain 5 0 $teacher
 done
+record both-mixed 8 1 three four
+record both-plain 4 0 three four
 
 # ---- the gene: OUT/gene.safetensors, the logs of its parts ----
 # learn FROM NAME [OPTION...]: OUT/NAME.safetensors
@@ -67,5 +77,10 @@ learn half deep2 $mixed --val-depths 2,4,8,12 --depths 4-12 --epochs 10 --lr 1e-
 learn deep2 settled2 $mixed --val-depths 3,4,8,12 --depths 3-12 --epochs 27 --lr 1e-3 --warmup-steps 20 --decay-epochs 26 --lr-end 2e-4 --seed 12
 learn settled2 learned2 --recorded "$out/two-plain.rec" --alpha 1 --teacher-mean images --val-depths 3,4,8,12 --depths 3-12 --epochs 5 --lr 2e-4 \
     --warmup-steps 20 --decay-epochs 4 --ema 0.998 --seed 13
-"$tleg" store "$out/learned2.safetensors" --dtype bf16 -o "$out/gene.safetensors"
+# and from the mean of the large ones
+mixed="--recorded $out/both-mixed.rec --alpha 1 --teacher-mean images --views 8 --ema 0.998"
+learn learned2 settled3 $mixed --val-depths 3,4,8,12 --depths 3-12 --epochs 34 --lr 1e-3 --warmup-steps 50 --decay-epochs 33 --lr-end 2e-4 --seed 14
+learn settled3 learned3 --recorded "$out/both-plain.rec" --alpha 1 --teacher-mean images --val-depths 3,4,8,12 --depths 3-12 --epochs 4 --lr 2e-4 \
+    --warmup-steps 20 --decay-epochs 3 --ema 0.998 --seed 15
+"$tleg" store "$out/learned3.safetensors" --dtype bf16 -o "$out/gene.safetensors"
 "$tleg" eval "$out/gene.safetensors" --depth 2-12 --data "$data/train" --val-every 10 --threads "$threads" --write-scores

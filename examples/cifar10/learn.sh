@@ -71,16 +71,17 @@ learn deep settled $mixed --depths 3-12 --epochs 6 --lr 1e-3 --warmup-steps 20 -
 learn settled learned --recorded "$out/one-plain.rec" --alpha 0.9 --val-depths 3,4,8,12 --depths 3-12 --epochs 5 --lr 3e-4 --warmup-steps 20 \
     --decay-epochs 4 --ema 0.998 --seed 7
 # then from teacher two alone
+alone="--alpha 1 --teacher-mean images --ema 0.998"
 [ -s "$out/half.safetensors" ] || "$tleg" store "$out/learned.safetensors" --dtype bf16 -o "$out/half.safetensors"
-mixed="--recorded $out/two-mixed.rec --alpha 1 --teacher-mean images --views 16 --ema 0.998"
+mixed="--recorded $out/two-mixed.rec $alone --views 16"
 learn half deep2 $mixed --val-depths 2,4,8,12 --depths 4-12 --epochs 10 --lr 1e-3 --warmup-steps 50 --decay-epochs 0 --seed 11
 learn deep2 settled2 $mixed --val-depths 3,4,8,12 --depths 3-12 --epochs 27 --lr 1e-3 --warmup-steps 20 --decay-epochs 26 --lr-end 2e-4 --seed 12
-learn settled2 learned2 --recorded "$out/two-plain.rec" --alpha 1 --teacher-mean images --val-depths 3,4,8,12 --depths 3-12 --epochs 5 --lr 2e-4 \
-    --warmup-steps 20 --decay-epochs 4 --ema 0.998 --seed 13
+learn settled2 learned2 --recorded "$out/two-plain.rec" $alone --val-depths 3,4,8,12 --depths 3-12 --epochs 5 --lr 2e-4 \
+    --warmup-steps 20 --decay-epochs 4 --seed 13
 # and from the mean of the large ones
-mixed="--recorded $out/both-mixed.rec --alpha 1 --teacher-mean images --views 8 --ema 0.998"
+mixed="--recorded $out/both-mixed.rec $alone --views 8"
 learn learned2 settled3 $mixed --val-depths 3,4,8,12 --depths 3-12 --epochs 34 --lr 1e-3 --warmup-steps 50 --decay-epochs 33 --lr-end 2e-4 --seed 14
-learn settled3 learned3 --recorded "$out/both-plain.rec" --alpha 1 --teacher-mean images --val-depths 3,4,8,12 --depths 3-12 --epochs 4 --lr 2e-4 \
-    --warmup-steps 20 --decay-epochs 3 --ema 0.998 --seed 15
+learn settled3 learned3 --recorded "$out/both-plain.rec" $alone --val-depths 3,4,8,12 --depths 3-12 --epochs 4 --lr 2e-4 \
+    --warmup-steps 20 --decay-epochs 3 --seed 15
 "$tleg" store "$out/learned3.safetensors" --dtype bf16 -o "$out/gene.safetensors"
 "$tleg" eval "$out/gene.safetensors" --depth 2-12 --data "$data/train" --val-every 10 --threads "$threads" --write-scores

@@ -141,10 +141,9 @@ class Teacher:
             images = images * self.scale + self.shift
         if self.size and (self.size, self.size) != images.shape[-2:]:
             images = torch.nn.functional.interpolate(images, size=(self.size, self.size), mode='bicubic', antialias=True)
-        views = (images, images.flip(3)) if self.mirror else (images,)
+        views = [view.contiguous(memory_format=self.layout) for view in ((images, images.flip(3)) if self.mirror else (images,))]
         with torch.no_grad(), self.precision():
-            answers = [model(view.contiguous(memory_format=self.layout)).float() for view in views for model in self.models]
-        return (sum(answers) / len(answers)).contiguous()
+            return torch.stack([model(view).float() for view in views for model in self.models]).mean(0)
 
 
 def main():

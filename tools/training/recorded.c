@@ -98,17 +98,17 @@ static int refuse_classes(const struct state *state, const char *path, const jso
                      name ? name : "(not a name)", state->set.classes[i]);
 }
 
-static bool is_one_of(const char *key, const char *const *words) {
-    while (*words && strcmp(key, *words) != 0)
-        words++;
-    return *words != NULL;
+static bool is_of_pictures(const struct state *state, const char *key) {
+    struct report pictures = report_start();
+    add_pictures(&pictures, &state->recipe);
+    const bool is = json_object_get(pictures.object, key) != NULL;
+    json_decref(pictures.object);
+    return is;
 }
 
 /* What else to say of some settings. */
 static const char *advice(const struct state *state, const char *key) {
-    static const char *const pictures[] = {"crop",  "crop_scale", "flip",   "rand_augment", "jitter",
-                                           "erase", "mixup",      "cutmix", "repeats",      NULL};
-    if (state->options->recorded && is_one_of(key, pictures))
+    if (state->options->recorded && is_of_pictures(state, key))
         return "; without --augment and other options of pictures they are as recorded";
     return strcmp(key, "data_seed") == 0 ? " (--data-seed)"
            : strcmp(key, "images") == 0  ? " (--val-every, --skip-bad)"
@@ -132,6 +132,12 @@ static int refuse(const struct state *state, const char *path, const char *key, 
     free(was);
     free(is);
     return code;
+}
+
+static bool is_one_of(const char *key, const char *const *words) {
+    while (*words && strcmp(key, *words) != 0)
+        words++;
+    return *words != NULL;
 }
 
 /* What a run may differ in that learns from a recording: it is checked by how much there is of it, and batches as they were

@@ -72,15 +72,15 @@ class Both(torch.nn.Module):  # the mean of left 1 and left 3 over an image and 
 def both():
     return Both()
 END
-    served="$torch $serve --module module.py:make --mean 0,0,0 --std 1,1,1 --threads 1"
+    module="$torch $serve --mean 0,0,0 --std 1,1,1 --threads 1 --module module.py"
+    served="$module:make"
     try 0 $plain --flip 0.5 --teacher-command "$served --checkpoint weights --channels-last --bf16" -o served.st
     says out ": module.py:make"
     says err "a print of the module"
     grep -qwE 'avx512_bf16|amx_bf16|bf16' /proc/cpuinfo || says err "serve.py: --bf16: this processor does not multiply it; it computes in f32"
     same good.st served.st
-    halves="$torch $serve --mean 0,0,0 --std 1,1,1 --threads 1 --module"
-    try 0 $plain --teacher-command "$halves module.py:left --checkpoint 1 --checkpoint 3 --mirror" -o mean.st
-    try 0 $plain --teacher-command "$halves module.py:both" -o both.st
+    try 0 $plain --teacher-command "$module:left --checkpoint 1 --checkpoint 3 --mirror" -o mean.st
+    try 0 $plain --teacher-command "$module:both" -o both.st
     same mean.st both.st
     try 1 $plain --teacher-command "$served" -o x.st
     says err "': TypeError: make() missing 1 required positional argument: 'path'"

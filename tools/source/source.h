@@ -52,6 +52,7 @@ struct source {
     tleg_config config;      /* of what runs: its depth, dtype and image size */
     double latent_scale;     /* of a generator of latents, by which they were multiplied; 0: the file says none */
     bool features;           /* its head tells a teacher's features, not classes */
+    bool knows;              /* the classes of the data that it is to learn, from before: its head stays */
 };
 
 /* The owner's key by which a file says what its head tells, where that is not classes. */

@@ -247,3 +247,14 @@ int training_judge(struct state *state) {
     source_close(&learned);
     return code;
 }
+
+/* A signal that comes meanwhile ends the run as it would in a step, and --resume begins again here. */
+int training_judge_start(struct state *state) {
+    if (!state->source.knows || !state->judged.count || !training_first(state) || tleg_trainer_get_steps(state->trainer))
+        return EXIT_DONE;
+    const int code = training_judge(state);
+    if (code != EXIT_DONE)
+        return code == EXIT_INTERRUPTED ? EXIT_DONE : code;
+    state->began = training_mean_share(state);
+    return training_say_began(state);
+}

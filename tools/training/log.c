@@ -258,15 +258,16 @@ static void print_scores(const struct state *state) {
     for (int32_t d = 0; d < state->depth_count && state->depth_count > 1; d++)
         printf("%sdepth %d %.2f%s", d ? ", " : " (", (int)state->scores[d].depth, 100 * training_share(&state->scores[d]),
                d + 1 == state->depth_count ? ")" : "");
-    printf("%s; ", is_best(state) ? ", the best so far" : "");
 }
 
 static void print_epoch(const struct state *state, int32_t epoch, double seconds) {
     char top1[TOP1_TEXT];
     struct tally mean = means_of(&state->epoch);
     printf("epoch %d/%d: ", (int)epoch, (int)state->options->epochs);
-    if (state->judged.count)
+    if (state->judged.count) {
         print_scores(state);
+        printf("%s; ", is_best(state) ? ", the best so far" : "");
+    }
     printf("training loss %.4f%s; %.1f s", mean.loss, top1_text(state, &mean, ", ", top1), seconds);
     if (is_written(state))
         tool_line(", %s written", state->options->out);
@@ -283,6 +284,18 @@ static json_t *scores_by_depth(const struct state *state) {
         json_object_set_new(depths, key, json_real(training_share(&state->scores[d])));
     }
     return depths;
+}
+
+int training_say_began(struct state *state) {
+    if (!state->call->json) {
+        printf("before the first step: ");
+        print_scores(state);
+        putchar('\n');
+    }
+    struct report report = report_start();
+    report_real(&report, "began_val_top1", state->began);
+    report_add(&report, "began_val_top1_by_depth", scores_by_depth(state));
+    return emit(state, &report);
 }
 
 int training_say_epoch(struct state *state, int32_t epoch, double seconds) {
@@ -319,6 +332,12 @@ static bool has_lost_patience(const struct state *state) {
            state->validated - state->improved >= options->patience;
 }
 
+/* The score of what is left to take: the best epoch's, or the last one's. */
+static bool is_worse_than_it_began(const struct state *state) {
+    const double share = best_file(state) ? state->best.share : training_mean_share(state);
+    return state->judged.count && state->began >= 0 && share < state->began;
+}
+
 static void print_end(const struct state *state, int64_t step) {
     const char *what = state->source.gene ? "learngene" : "model", *best = best_file(state);
     if (has_lost_patience(state))
@@ -329,6 +348,11 @@ static void print_end(const struct state *state, int64_t step) {
     if (best)
         tool_line("%s: the best %s, of step %" PRId64 " of %" PRId64 ", validation %s %.2f %%", best, what, state->best.step,
                   step, measure_of(state), 100 * state->best.share);
+    if (is_worse_than_it_began(state))
+        tool_note(state->call,
+                  "what it began with is better: validation top-1 %.2f %% before the first step; keep that, learn from more "
+                  "pictures, or more slowly (--lr %.2g)",
+                  100 * state->began, state->options->lr / 10);
 }
 
 int training_say_end(struct state *state, int64_t step) {
@@ -346,6 +370,8 @@ int training_say_end(struct state *state, int64_t step) {
     report_add(&report, "loss", state->last.images > 0 ? json_real(state->last.loss) : json_null()); /* no step was left */
     if (state->judged.count && state->validated)
         report_real(&report, training_tells(state) ? "val_told" : "val_top1", training_mean_share(state));
+    if (state->began >= 0)
+        report_real(&report, "began_val_top1", state->began);
     if (best_file(state)) {
         report_text(&report, "best_file", best_file(state));
         report_integer(&report, "best_step", state->best.step);

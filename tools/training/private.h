@@ -111,6 +111,7 @@ struct state {
     float *logits;                                /* (set.count, classes): stored ones */
     int32_t depths[TRAINING_DEPTHS], depth_count; /* of the validation */
     int32_t planned;               /* epochs of the run as it began, which the defaults follow; --resume may make it longer */
+    int32_t knew;                  /* whether it began with the classes known, by the checkpoint; -1: there is none yet */
     const char *checkpoint;        /* NULL where nothing is learned */
     char *own_checkpoint;          /* where the call gives none */
     int64_t steps_an_epoch, total; /* steps */
@@ -127,6 +128,7 @@ struct state {
     struct tally tally, last; /* last: of the interval before */
     struct tally epoch;       /* of the steps of this one; loss, correct and images alone */
     struct best best;
+    double began; /* what it scored before the first step; below 0: that is not known */
     struct score scores[TRAINING_DEPTHS];
     int64_t scored;   /* the step whose weights they are of; -1: none yet */
     int64_t sound[2]; /* the last step after which weights, and their average, were seen to compute; -1: none yet */
@@ -265,6 +267,7 @@ void training_save_between(struct state *state);
 
 /* ---- validation and results (judge.c) ---- */
 int training_judge(struct state *state);               /* fills scores; EXIT_INTERRUPTED when a signal came */
+int training_judge_start(struct state *state);         /* before the first step, what knows the classes already; and says it */
 double training_mean_share(const struct state *state); /* of the scores: right answers, over the depths of the validation */
 bool training_is_patient(struct state *state);         /* whether the validation may still get better; ranks agree */
 void training_note_improvement(struct state *state, int32_t epoch);
@@ -316,6 +319,7 @@ const char *training_log_digest(uint64_t sum, char text[LOG_DIGEST]); /* as a ch
 
 /* ---- what is said (log.c) ---- */
 int training_say_start(struct state *state);
+int training_say_began(struct state *state); /* what it scores before the first step */
 int training_say_step(struct state *state, int64_t step, double rate);
 int training_say_epoch(struct state *state, int32_t epoch, double seconds);
 int training_say_end(struct state *state, int64_t step);

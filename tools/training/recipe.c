@@ -6,6 +6,7 @@
 #include <math.h>
 
 /* With fewer steps DeiT's augmentation and its rates leave much unlearned: docs/training.md has the measurements. */
+static const double GENTLE_RATE = 1e-4;
 enum { SHORT_STEPS = 10000, USUAL_BATCH = 128, SMALL_BATCH = 32, FEWEST_STEPS = 1000 };
 
 /* Steps of the run as it was planned, with batches of so many pictures. */
@@ -40,13 +41,18 @@ static int32_t short_warmup(const struct state *state, int32_t batch) {
     return steps < 500 ? (int32_t)steps : 500;
 }
 
+/* What has learned the classes already loses by a few steps at the usual rate more than it gains. */
+static bool is_gentle(const struct state *state) {
+    return state->source.knows && steps_of(state, state->options->batch) < FEWEST_STEPS;
+}
+
 static void fill_short(const struct state *state, struct training_options *options) {
     if (!options->batch)
         options->batch = short_batch(state);
     if (options->augment < 0)
         options->augment = AUGMENT_LIGHT;
     if (options->lr == 0)
-        options->lr = 1e-3;
+        options->lr = is_gentle(state) ? GENTLE_RATE : 1e-3;
     options->lr_absolute = true;
     if (options->warmup < 0 && options->warmup_steps < 0)
         options->warmup_steps = short_warmup(state, options->batch);
@@ -104,7 +110,9 @@ static const char *name_of(const struct state *state) {
 void training_describe_choice(const struct state *state, char text[RECIPE_TEXT]) {
     const struct training_options *options = state->options;
     const int64_t steps = state->steps_an_epoch * options->epochs, images = (int64_t)options->batch * options->accumulate;
-    snprintf(text, RECIPE_TEXT, "%zu picture%s, %d epoch%s, %" PRId64 " step%s of %" PRId64 " picture%s: %s",
+    const bool gently = options->recipe == RECIPE_SHORT && is_gentle(state) && options->lr == GENTLE_RATE;
+    snprintf(text, RECIPE_TEXT, "%zu picture%s, %d epoch%s, %" PRId64 " step%s of %" PRId64 " picture%s: %s%s",
              state->learned.count, tool_plural((int64_t)state->learned.count), (int)options->epochs,
-             tool_plural(options->epochs), steps, tool_plural(steps), images, tool_plural(images), name_of(state));
+             tool_plural(options->epochs), steps, tool_plural(steps), images, tool_plural(images), name_of(state),
+             gently ? "; --lr 1e-4, since these classes are known to it" : "");
 }

@@ -169,6 +169,11 @@ static void say_fresh(const struct invocation *call, const struct source *source
                   source->path);
 }
 
+/* Whether it was learned to tell these very classes: a fresh learngene may have their names too, but no depths. */
+static bool is_learned(const tleg_config *config, bool by_name) {
+    return by_name && !source_draws(config) && (config->depth > 0 || config->depth_count > 0);
+}
+
 /* What a label looks like is in the table of labels and in all that reads it: it does not start fresh. */
 static int fail_labels(const struct invocation *call, const struct source *source, const struct dataset *set) {
     return tool_fail(call, "%s: a generator of %d labels%s; the data have %d classes%s: expected the same", source->path,
@@ -182,17 +187,17 @@ int retarget(const struct invocation *call, tleg_context *context, struct source
     if (known && dataset_match(call, set, config->labels, config->label_count, &same) != EXIT_DONE)
         return EXIT_FAILED;
     bool fresh = set->class_count != config->classes || !same || source->features != set->features;
+    const bool knows = is_learned(config, known && !fresh);
     bool labels_stay = !fresh && (known || !set->named), wide = source->gene || config->dtype == TLEG_F32;
     if (set->features && source_draws(config))
         return tool_misuse(call, "--teacher-features: %s is a generator, which learns to tell noise", source->path);
     if (fresh && source_draws(config))
         return fail_labels(call, source, set);
-    if (labels_stay && wide)
-        return EXIT_DONE;
     if (fresh)
         say_fresh(call, source, set);
-    const int code = rebuild(call, context, source, set, fresh, seed);
+    const int code = labels_stay && wide ? EXIT_DONE : rebuild(call, context, source, set, fresh, seed);
     source->features = set->features;
+    source->knows = knows;
     return code;
 }
 

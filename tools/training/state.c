@@ -20,6 +20,8 @@ static void add_state(struct state *state, struct pairs *pairs) {
     training_add_pair(pairs, "run.improved", "%d", (int)state->improved);
     training_add_pair(pairs, "run.improved_share", "%.17g", state->improved_share);
     training_add_pair(pairs, "run.best", "%.17g", state->best.share);
+    training_add_pair(pairs, "run.knows", "%d", state->source.knows);
+    training_add_pair(pairs, "run.began", "%.17g", state->began);
     training_add_pair(pairs, "run.judged", "%016" PRIx64, state->origin.judged);
     training_add_pair(pairs, "run.best_step", "%" PRId64, state->best.step);
     training_add_pair(pairs, "run.best_file", "%016" PRIx64, state->best.file);
@@ -144,6 +146,8 @@ static int resume(struct state *state, const tleg_file *file) {
     take_up_improvement(state, file, alike);
     if (alike)
         take_up_best(state, file);
+    if (alike && tleg_file_get_metadata(file, "run.began"))
+        state->began = real(file, "run.began");
     state->epoch = (struct tally){.loss = real(file, "run.epoch_loss"),
                                   .correct = real(file, "run.epoch_correct"),
                                   .images = real(file, "run.epoch_images")};
@@ -196,6 +200,7 @@ int training_find_plan(struct state *state) {
         take_average(state, file);
     int64_t planned = number(file, "run.planned_epochs");
     state->planned = planned > 0 && planned <= INT32_MAX ? (int32_t)planned : state->options->epochs;
+    state->knew = file ? number(file, "run.knows") > 0 : -1;
     tleg_file_free(file);
     return code;
 }

@@ -258,8 +258,10 @@ static int judge_end(struct state *state, int64_t step) {
 }
 
 static int learn(struct state *state) {
+    int code = training_judge_start(state);
     start_progress(state);
-    int code = is_stopped(state) ? stop(state) : learn_epochs(state);
+    if (code == EXIT_DONE)
+        code = is_stopped(state) ? stop(state) : learn_epochs(state);
     progress_clear(&state->progress);
     int64_t step = tleg_trainer_get_steps(state->trainer);
     const int64_t best = state->best.step;
@@ -376,6 +378,7 @@ static int settle(struct state *state) {
         state->total = options->limit_steps;
     state->saved = state->scored = state->best.step = state->sound[0] = state->sound[1] = -1;
     state->improved_share = -HUGE_VAL;
+    state->began = -1;
     if (state->recipe.alpha == 1 && !training_has_teacher(options))
         return tool_misuse(state->call, "--alpha 1 leaves out the labels, and there is no teacher");
     int code = check_val_depths(state);
@@ -401,6 +404,8 @@ static int prepare(struct state *state, training_begin *begin, const void *verb)
         code = training_open_features(state);
     if (code == EXIT_DONE)
         code = begin(state->call, state->context, &state->set, &state->source, verb);
+    if (state->knew >= 0) /* what is begun with may be written over by now */
+        state->source.knows = state->knew;
     if (code == EXIT_DONE)
         code = training_spare_start(state);
     if (code == EXIT_DONE)

@@ -50,6 +50,42 @@ try 0 classify own.st --depth 4 own/leaf/3.png
 says out leaf
 try 0 learn --from own.st --data own --epochs 1 -o again.st # from the depths that the file tells
 says out "any depth from 3 to 8"
+
+# ---- classes that it knows: what it begins with counts ----
+try 0 learn --from own.st --data own --depths 3-8 --epochs 2 --log again.jsonl -o again.st
+says out "; --lr 1e-4, since these classes are known to it"
+says out "before the first step: validation top-1 100.00 % (depth 3 100.00, depth 4"
+must python3 -c 'import json; lines = [json.loads(line) for line in open("again.jsonl")]; assert lines[1]["began_val_top1"] == 1 and lines[1]["began_val_top1_by_depth"]["8"] == 1'
+must test "$(grep -c "is better" err)" -eq 0
+mkdir swapped
+cp -r own/apple swapped/leaf
+cp -r own/leaf swapped/apple
+worse="--from own.st --data swapped --val own --epochs 40 --lr 1e-2 --keep last"
+try 0 learn $worse -o worse.st
+must test "$(grep -c "since these classes" out)" -eq 0
+says err "what it began with is better: validation top-1 100.00 % before the first step; keep that, learn from more pictures, or more slowly (--lr 0.001)"
+try 0 learn $worse --limit-steps 1 -o stopped.st # what it began with is known after a stop, too
+try 0 learn $worse --resume --json -o stopped.st
+must python3 -c 'import json; assert json.loads(open("out").readlines()[-1])["began_val_top1"] == 1'
+same worse.st stopped.st
+try 0 tune own.st --depth 4 --data own --val own --epochs 1 -o model.st
+says out "since these classes are known to it"
+says out "before the first step: validation top-1 100.00 %"
+try 0 learn --from own.st --data own --epochs 200 --batch 4 --limit-steps 1 -o long.st # long enough to gain something
+says out "learning rate: 0.001"
+cp -r own other
+mv other/leaf other/tree
+try 0 learn --from own.st --data other --epochs 1 -o other.st
+says out "learning rate: 0.001"
+must test "$(grep -c "before the first step" out)" -eq 0
+printf 'apple\nleaf\n' >names.txt # a fresh gene may have their names
+try 0 new --dim 16 --heads 2 --image 8 --patch 4 --classes 2 --labels names.txt -o named.st
+try 0 learn --from named.st --data own --epochs 1 -o x.st
+says out "learning rate: 0.001"
+must test "$(grep -c "before the first step" out)" -eq 0
+rm x.st
+
+# ---- other depths ----
 try 0 learn --from gene.st --data own --depths 2-4 --val own --epochs 1 --json -o own.st
 says out '"depth"'
 try 0 learn --from gene.st --data own --depths 4-4 --epochs 1 -o one.st

@@ -12,11 +12,8 @@ tleg=${TLEG:-tleg} python=${PYTHON:-python3} threads=${THREADS:-$(getconf _NPROC
 teachers=$(cd "$(dirname "$0")/../teachers" && pwd)
 mkdir -p "$out"
 
-# ---- the recipe ----
-mean=0.4914,0.4822,0.4465 std=0.2470,0.2435,0.2616
-pictures="--data $data/train --val-every 10 --batch 128 --augment light"
-shape="--dim 128 --heads 4 --hidden 256 --image 32 --patch 4 --classes 10 --count 8 --curve chebyshev"
-steps="--recipe deit --optimiser muon --lr-absolute --weight-decay 0.05 --clip 1 --smoothing 0 --dtype bf16"
+# shellcheck source=examples/cifar10/recipe.sh
+. "$(dirname "$0")/recipe.sh"
 
 # ---- four teachers: OUT/one.pt ..., their logs ----
 # teach NAME [OPTION...]: OUT/NAME.pt
@@ -59,10 +56,10 @@ record both-plain 4 0 three four
 learn() {
     from=$1 name=$2
     shift 2
-    "$tleg" distill --from "$out/$from.safetensors" --data "$data/train" $steps --tau 2 "$@" --threads "$threads" --log "$out/$name.jsonl" \
+    "$tleg" distill --from "$out/$from.safetensors" --data "$data/train" $steps "$@" --threads "$threads" --log "$out/$name.jsonl" \
         --resume -o "$out/$name.safetensors"
 }
-[ -s "$out/fresh.safetensors" ] || "$tleg" new $shape --mean $mean --std $std --seed 1 -o "$out/fresh.safetensors"
+[ -s "$out/fresh.safetensors" ] || "$tleg" new $eight $input --seed 1 -o "$out/fresh.safetensors"
 # first from teacher one and labels
 mixed="--recorded $out/one-mixed.rec --alpha 0.9 --views 16 --val-depths 2,4,8,12"
 learn fresh shallow $mixed --depths 2-8 --epochs 10 --lr 1e-3 --warmup-steps 200 --decay-epochs 0 --seed 1
@@ -71,7 +68,6 @@ learn deep settled $mixed --depths 3-12 --epochs 6 --lr 1e-3 --warmup-steps 20 -
 learn settled learned --recorded "$out/one-plain.rec" --alpha 0.9 --val-depths 3,4,8,12 --depths 3-12 --epochs 5 --lr 3e-4 --warmup-steps 20 \
     --decay-epochs 4 --ema 0.998 --seed 7
 # then from teacher two alone
-alone="--alpha 1 --teacher-mean images --ema 0.998"
 [ -s "$out/half.safetensors" ] || "$tleg" store "$out/learned.safetensors" --dtype bf16 -o "$out/half.safetensors"
 mixed="--recorded $out/two-mixed.rec $alone --views 16"
 learn half deep2 $mixed --val-depths 2,4,8,12 --depths 4-12 --epochs 10 --lr 1e-3 --warmup-steps 50 --decay-epochs 0 --seed 11
